@@ -1,0 +1,1 @@
+"""The spanledger command: wires receiver, enrich and store together. See cli/README.md."""

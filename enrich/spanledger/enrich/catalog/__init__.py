@@ -1,0 +1,1 @@
+"""The price catalog: dated, content-addressed rates, shipped as data."""

@@ -1,0 +1,1 @@
+"""OTLP in: authenticate, bound, prune, journal, acknowledge. See receiver/README.md."""
