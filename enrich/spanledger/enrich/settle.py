@@ -1,0 +1,319 @@
+"""Settlement: from every span of some traces to the calls to be charged, each once, by structure and not by name.
+
+`settle` is a pure function of the set of spans: neither their order nor their batches nor the time of arrival counts.
+The rules, in the order they are applied (DESIGN "Settle"):
+
+1. Inference spans with one authentic response id are one call where model, counts and times agree.
+2. Inference spans that an emitter detached from each other are one call: no common response id, equal counts and an
+   agreeing model, one service, different scopes, one span's time within the other's; paired one to one.
+3. An inference span with exactly one call nested below it, with no tool or agent between, is that call told again;
+   one with several below it, or with an agent between, restates them: an aggregate.
+4. The fullest span of a call is its charge; the others lend what it lacks and are suppressed, on record.
+5. An aggregate with usage is a charge only if nothing below it is, and then for the silent calls below it too.
+6. Calls on the two sides of a tool are distinct.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from spanledger.enrich.inherit import Inheritance, lend_payers, own_payers
+from spanledger.enrich.links import TWIN_BUCKET_NS
+from spanledger.enrich.merge import bears_usage, counts_agree, fullest, merged_call, models_agree
+from spanledger.enrich.records import Call, Payers, Reading, UsageState
+
+AGENT_OPERATIONS: Final = frozenset({"invoke_agent", "create_agent"})
+_RETRIEVED: Final = frozenset({"embeddings", "rerank"})
+
+
+class Charge(NamedTuple):
+    """One call to be charged, before its price.
+
+    `reading` is the span it is booked on, `call` what all its tellers say together, `payers` who it is for as the spans
+    say it (the key's tenant is applied when it is booked). `suppressed` are the (trace id, span id) of the other tellers.
+    `stands_for_others` marks an aggregate charged because nothing below it could be.
+    """
+
+    reading: Reading
+    call: Call
+    payers: Payers
+    tenant_source: str | None
+    suppressed: tuple[tuple[bytes, bytes], ...]
+    cost_surface: str
+    usage_state: UsageState
+    stands_for_others: bool
+
+
+def settle(traces: Iterable[Mapping[bytes, Reading]]) -> list[Charge]:
+    """The charges of some traces (each a mapping of span id to reading) of one authority that may tell of common calls."""
+    nodes: list[Reading] = []
+    up: list[int] = []
+    for spans in traces:
+        first = len(nodes)
+        index = dict(zip(spans, range(first, first + len(spans)), strict=True))
+        nodes += spans.values()
+        up += [index.get(reading.parent_span_id, -1) for reading in spans.values()]
+    calls = [i for i, reading in enumerate(nodes) if reading.kind == "inference" and reading.call is not None]
+    restating = [i for i, r in enumerate(nodes) if r.kind != "inference" and r.call is not None and bears_usage(r.call)]
+    if not calls and not restating:
+        return []
+    return _Settlement(nodes, up, calls, restating).charges()
+
+
+class _Settlement:
+    """The working state of one `settle`: spans by index, who is above whom, and which of them are one call."""
+
+    def __init__(self, nodes: Sequence[Reading], up: Sequence[int], calls: list[int], restating: list[int]) -> None:
+        self.nodes, self.up, self.calls, self.restating = nodes, up, calls, restating
+        self.leader = {i: i for i in calls}
+        self.inherited = Inheritance(nodes, up)
+        self.covered: set[int] = set()
+
+    def charges(self) -> list[Charge]:
+        """The charges, innermost calls first, then the aggregates that stand for silent ones."""
+        nested = self._nested()
+        self._join_by_response_id()
+        self._join_twins()
+        aggregates = self._aggregates(nested)
+        if aggregates:
+            self.leader = {i: i for i in self.calls if i not in aggregates}
+            self._join_by_response_id()
+            self._join_twins()
+        for outer, inner in nested.items():
+            if outer not in aggregates:
+                self._join(outer, inner[0][0])
+        groups = self._groups()
+        told = [members for members in groups if any(bears_usage(self.nodes[i].call) for i in members)]
+        charges = [self._charge_of(members) for members in told]
+        for members in told:
+            for i in members:
+                self._cover(i)
+        silent = [members for members in groups if not any(bears_usage(self.nodes[i].call) for i in members)]
+        return charges + self._standing_in(aggregates, silent)
+
+    # -- which spans are one call ------------------------------------------------------------------------------------
+
+    def _find(self, i: int) -> int:
+        while self.leader[i] != i:
+            self.leader[i] = i = self.leader[self.leader[i]]
+        return i
+
+    def _join(self, one: int, other: int) -> None:
+        a, b = self._find(one), self._find(other)
+        if a != b:
+            self.leader[max(a, b)] = min(a, b)
+
+    def _groups(self) -> list[list[int]]:
+        groups: dict[int, list[int]] = {}
+        for i in self.leader:
+            groups.setdefault(self._find(i), []).append(i)
+        return list(groups.values())
+
+    def _nested(self) -> dict[int, list[tuple[int, bool]]]:
+        """For each inference span, the nearest inference spans below it (with no tool between), and whether an agent is between."""
+        nodes, up = self.nodes, self.up
+        nested: dict[int, list[tuple[int, bool]]] = {}
+        for i in self.calls:
+            at, agent, steps = up[i], False, 0
+            while at >= 0 and steps < len(nodes):
+                above = nodes[at]
+                kind = above.kind
+                if kind == "inference":
+                    if at != i and above.call is not None:
+                        nested.setdefault(at, []).append((i, agent))
+                    break
+                if kind == "tool":
+                    break
+                agent = agent or above.operation in AGENT_OPERATIONS
+                at = up[at]
+                steps += 1
+        return nested
+
+    def _join_by_response_id(self) -> None:
+        by_id: dict[str, list[int]] = defaultdict(list)
+        for i in self.leader:
+            call = self.nodes[i].call
+            if call is not None and call.response_id is not None and call.response_id_unique:
+                by_id[call.response_id].append(i)
+        for same in by_id.values():
+            for n, i in enumerate(same):
+                for j in same[:n]:
+                    if _one_response(self.nodes[i], self.nodes[j]):
+                        self._join(i, j)
+
+    def _join_twins(self) -> None:
+        """Pair detached tellers one to one: closest in time first, a call never taking two spans of one scope."""
+        buckets: dict[tuple[str | None, int, int], list[int]] = defaultdict(list)
+        for i in self.leader:
+            call = self.nodes[i].call
+            if call is not None and call.usage is not None and bears_usage(call):
+                usage = call.usage
+                buckets[self.nodes[i].resource.service, usage.input_tokens or 0, usage.output_tokens or 0].append(i)
+        for bucket in buckets.values():
+            if len(bucket) < 2 or len({self.nodes[i].scope for i in bucket}) < 2:
+                continue
+            self._pair(bucket)
+
+    def _pair(self, bucket: Sequence[int]) -> None:
+        nodes = self.nodes
+        scopes: dict[int, set[str]] = defaultdict(set)
+        for i in bucket:
+            scopes[self._find(i)].add(nodes[i].scope)
+        edges = [
+            (
+                _distance_ns(nodes[i], nodes[j]),
+                min(_identity(nodes[i]), _identity(nodes[j])),
+                max(_identity(nodes[i]), _identity(nodes[j])),
+                i,
+                j,
+            )
+            for n, i in enumerate(bucket)
+            for j in bucket[:n]
+            if _detached_twins(nodes[i], nodes[j])
+        ]
+        for _, _, _, i, j in sorted(edges):
+            a, b = self._find(i), self._find(j)
+            if a != b and not scopes[a] & scopes[b] and not self._above(i, j) and not self._above(j, i):
+                self._join(i, j)
+                scopes[self._find(i)] = scopes[a] | scopes[b]
+
+    def _above(self, one: int, other: int) -> bool:
+        at, steps = self.up[other], 0
+        while at >= 0 and steps < len(self.nodes):
+            if at == one:
+                return True
+            at, steps = self.up[at], steps + 1
+        return False
+
+    def _aggregates(self, nested: Mapping[int, Sequence[tuple[int, bool]]]) -> set[int]:
+        """Inference spans that restate others: several calls below, an agent between, or the only one below restates."""
+        found = {outer for outer, inner in nested.items() if len({self._find(i) for i, _ in inner}) > 1 or any(agent for _, agent in inner)}
+        more = set(found)
+        while more:
+            more = {outer for outer, inner in nested.items() if outer not in found and any(i in found for i, _ in inner)}
+            found |= more
+        return found
+
+    # -- what is charged ---------------------------------------------------------------------------------------------
+
+    def _cover(self, i: int) -> None:
+        """Everything above `i` has something charged below it."""
+        at = self.up[i]
+        while at >= 0 and at not in self.covered:
+            self.covered.add(at)
+            at = self.up[at]
+
+    def _standing_in(self, aggregates: Iterable[int], silent: list[list[int]]) -> list[Charge]:
+        """Aggregates with usage and nothing charged below, the innermost first; then the silent calls nobody stands for."""
+        able = [i for i in (*self.restating, *aggregates) if bears_usage(self.nodes[i].call)]
+        standing: dict[int, list[int]] = {}
+        for i in sorted(able, key=lambda i: (-self._depth(i), _identity(self.nodes[i]))):
+            if i not in self.covered:
+                standing[i] = []
+                self._cover(i)
+        left = []
+        for members in silent:
+            above = next((i for i in standing if any(self._above(i, m) for m in members)), None)
+            if above is None:
+                left.append(members)
+            else:
+                standing[above] += members
+        return [self._charge_of([i, *below], stands=True) for i, below in standing.items()] + [self._charge_of(m) for m in left]
+
+    def _depth(self, i: int) -> int:
+        depth, at = 0, self.up[i]
+        while at >= 0 and depth < len(self.nodes):
+            depth, at = depth + 1, self.up[at]
+        return depth
+
+    def _charge_of(self, members: list[int], *, stands: bool = False) -> Charge:
+        if len(members) == 1 or stands:
+            chosen, others = members[0], members[1:]
+        else:
+            members = sorted(members, key=lambda i: _identity(self.nodes[i]))
+            best = fullest([self.nodes[i] for i in members], [self._depth(i) for i in members])
+            chosen, others = members[best], members[:best] + members[best + 1 :]
+        reading = self.nodes[chosen]
+        call = reading.call
+        if others and not stands:
+            call = merged_call(reading, [self.nodes[i] for i in others])
+        if call is None:
+            raise ValueError("a charge without a call")
+        payers, source = self._payers(chosen, others)
+        return Charge(
+            reading,
+            call,
+            payers,
+            source,
+            tuple(sorted(_identity(self.nodes[i]) for i in others)),
+            self._surface(chosen),
+            "aggregate" if stands else (call.usage_state if bears_usage(call) else "missing"),
+            stands,
+        )
+
+    def _payers(self, chosen: int, others: Sequence[int]) -> tuple[Payers, str | None]:
+        """The charge's own claims, then its tellers' own, then what each inherits; and where the tenant was found."""
+        inherited = self.inherited.of(chosen)
+        if not others:
+            return inherited, self.inherited.tenant_source(chosen, inherited.tenant)
+        payers = own_payers(self.nodes[chosen])
+        sources = [chosen, *others]
+        for i in others:
+            payers = lend_payers(payers, own_payers(self.nodes[i]))
+        for i in sources:
+            payers = lend_payers(payers, self.inherited.of(i))
+        for i in sources:
+            source = self.inherited.tenant_source(i, payers.tenant)
+            if source is not None:
+                return payers, source if i == chosen else f"twin:{source.partition(':')[2]}"
+        return payers, None
+
+    def _surface(self, i: int) -> str:
+        """Embeddings and rerank whose nearest tool, agent or retrieval above is a retrieval belong to memory retrieval."""
+        if self.nodes[i].operation not in _RETRIEVED:
+            return "inference"
+        at, steps = self.up[i], 0
+        while at >= 0 and steps < len(self.nodes):
+            above = self.nodes[at]
+            if above.kind == "retrieval":
+                return "memory_retrieval"
+            if above.kind == "tool" or above.operation in AGENT_OPERATIONS:
+                break
+            at, steps = self.up[at], steps + 1
+        return "inference"
+
+
+def _identity(reading: Reading) -> tuple[bytes, bytes]:
+    return reading.trace_id, reading.span_id
+
+
+def _distance_ns(one: Reading, other: Reading) -> int:
+    return abs(one.start_ns - other.start_ns) + abs(one.end_ns - other.end_ns)
+
+
+def _overlap(one: Reading, other: Reading) -> bool:
+    return one.start_ns <= other.end_ns and other.start_ns <= one.end_ns
+
+
+def _one_response(one: Reading, other: Reading) -> bool:
+    """Whether two spans with one response id tell of one call: ids alone are not unique everywhere."""
+    if one.call is None or other.call is None:
+        return False
+    return _overlap(one, other) and models_agree(one.call, other.call) and counts_agree(one.call, other.call)
+
+
+def _detached_twins(one: Reading, other: Reading) -> bool:
+    """Whether two spans with equal counts in one service are one call told by two instrumentations that share no id."""
+    a, b = one.call, other.call
+    if a is None or b is None or one.scope == other.scope:
+        return False
+    if a.response_id and b.response_id and a.response_id_unique and b.response_id_unique:
+        return False
+    if abs(one.start_ns - other.start_ns) > TWIN_BUCKET_NS:
+        return False
+    within = (one.start_ns <= other.start_ns and other.end_ns <= one.end_ns) or (
+        other.start_ns <= one.start_ns and one.end_ns <= other.end_ns
+    )
+    return within and models_agree(a, b)
