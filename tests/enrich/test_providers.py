@@ -15,10 +15,24 @@ from spanledger.enrich.providers import (
     provider_of_model,
 )
 
-OTEL_NAMES = """
-openai gcp.gen_ai gcp.vertex_ai gcp.gemini anthropic cohere azure.ai.inference azure.ai.openai ibm.watsonx.ai aws.bedrock
-perplexity x_ai deepseek groq mistral_ai moonshot_ai
-""".split()
+OTEL_NAMES = [
+    "openai",
+    "gcp.gen_ai",
+    "gcp.vertex_ai",
+    "gcp.gemini",
+    "anthropic",
+    "cohere",
+    "azure.ai.inference",
+    "azure.ai.openai",
+    "ibm.watsonx.ai",
+    "aws.bedrock",
+    "perplexity",
+    "x_ai",
+    "deepseek",
+    "groq",
+    "mistral_ai",
+    "moonshot_ai",
+]
 
 
 @pytest.mark.parametrize("name", OTEL_NAMES)
