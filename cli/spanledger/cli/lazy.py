@@ -1,0 +1,48 @@
+"""The command group that imports a command only when it is called, so that `--help` and completion stay quick."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+COMMANDS: dict[str, str] = {
+    "serve": "Receive spans over OTLP and keep the ledger.",
+    "ingest": "Feed stored OTLP export requests into the ledger.",
+    "report": "Cost, tokens and calls, grouped as you ask.",
+    "top": "The heaviest tenants (or users, models, …) of a window.",
+    "events": "List cost events: by default the net current ones.",
+    "explain": "One charge from span to money, with its arithmetic.",
+    "tree": "A trace's spans with what each one cost.",
+    "sql": "Ask the ledger in SQL, read-only.",
+    "doctor": "What was not metered, priced or attributed, and the fix.",
+    "prices": "Look into the price catalog.",
+    "keys": "Create, list and revoke API keys.",
+    "config": "Show and check the configuration.",
+    "compact": "Rewrite small ledger files into large ones.",
+    "demo": "See it work: server, SDK workload and report in seconds.",
+}
+"""Every command with its one-line help, in the order of `--help`; a test holds them against the commands themselves."""
+
+
+def load(name: str) -> Any:
+    """The click command behind a name: the Typer app called `app` of the module `commands/NAME.py`."""
+    module = import_module(f"spanledger.cli.commands.{name}")
+    command = typer.main.get_command(module.app)
+    command.name = name
+    return command
+
+
+class LazyGroup(TyperGroup):
+    """Lists its commands from COMMANDS and imports one when it is resolved."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {name: TyperCommand(name, callback=None, help=text) for name, text in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Resolve as usual, then put the real command in place of its listing."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, (load(name) if name in COMMANDS else command), rest

@@ -1,0 +1,61 @@
+"""The options that several commands share, spelled once, so that they read and complete alike everywhere."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_DATA = Path("spanledger-data")
+
+
+class Format(str, Enum):
+    """How rows are written."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    markdown = "markdown"
+
+
+Data = Annotated[
+    Path,
+    typer.Option("--data", envvar="SPANLEDGER_DATA", metavar="DIR", help="The data folder.", show_default="./spanledger-data"),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="SPANLEDGER_CONFIG", metavar="FILE", help="A TOML configuration file.", show_default=False),
+]
+Output = Annotated[Format, typer.Option("--format", help="How to write the rows.")]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="WHEN", help="From then on: a date, a time, or a span back from now: 15m, 24h, 7d, today, month."),
+]
+Until = Annotated[str | None, typer.Option(metavar="WHEN", help="Up to then (exclusive), written as for --since.")]
+Zone = Annotated[str, typer.Option("--tz", metavar="ZONE", help="Time zone of dates and of day, week and month, such as Europe/Berlin.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most this many rows.")]
+
+
+def existing_data(data: Path) -> Path:
+    """The data folder of a command that only reads; a kind word where there is none yet."""
+    from spanledger.cli.errors import UserError
+
+    if not data.is_dir():
+        raise UserError(f"no data folder at {data}: name it with --data or SPANLEDGER_DATA; `spanledger serve` and `ingest` create one")
+    if not os.access(data, os.R_OK | os.X_OK):
+        raise UserError(f"the data folder {data} cannot be read by this user")
+    return data
+
+
+def app(help_text: str) -> typer.Typer:
+    """A Typer app set up as all our commands are: plain errors, no local variables in tracebacks, examples kept as written."""
+    return typer.Typer(
+        help=help_text, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings=CONTEXT
+    )
+
+
+CONTEXT = {"help_option_names": ["--help", "-h"]}
