@@ -1,0 +1,239 @@
+"""From a settled charge and its price to the rows of the ledger: charges, and the reversals that undo them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, NamedTuple, Protocol
+
+from spanledger.enrich.price import Priced
+
+from spanledger.enrich.events import NEGATED_ON_REVERSAL, CostEvent, Line
+from spanledger.enrich.money import ATTO, divide_half_even, rational_from_text
+from spanledger.enrich.records import NO_USAGE, Call, Payers
+from spanledger.enrich.settle import Charge
+from spanledger.enrich.split import split_event
+
+_UNSET_ID: Final = b""
+_IGNORED: Final = frozenset(
+    {"event_id", "kind", "ref_event_id", "reason", "received_ns", "booked_ns", "position", "ruleset_id", "catalog_id", "engine_version"}
+)
+_COMPARED: Final = tuple(n for n, name in enumerate(CostEvent._fields) if name not in _IGNORED)
+_PRICED_BY: Final = tuple(
+    CostEvent._fields.index(name)
+    for name in (
+        "start_ns",
+        "provider",
+        "request_model",
+        "response_model",
+        "service_tier",
+        "region",
+        "input_tokens",
+        "output_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "cache_write_5m_tokens",
+        "cache_write_1h_tokens",
+        "reasoning_tokens",
+        "usage",
+        "usage_state",
+        "split_weight",
+        "operation",
+    )
+)
+_MONEY: Final = (
+    "list_cost_usd",
+    "contracted_cost_usd",
+    "cost_usd",
+    "customer_price_usd",
+    "lines",
+    "price_state",
+    "price_reason",
+    "catalog_id",
+)
+_WHO: Final = ("tenant_id", "user_id", "session_id", "claimed_tenant_id", "workflow", "agent", "feature", "environment", "initiator")
+
+
+class Prices(Protocol):
+    """What can price a call: the catalog."""
+
+    @property
+    def catalog_id(self) -> str:
+        """Content id of the prices."""
+
+    def price(self, call: Call, start_ns: int) -> Priced:
+        """The priced lines of a call that started at `start_ns`."""
+
+
+class Versions(NamedTuple):
+    """What decided: the ids that let anyone redo a booking."""
+
+    ruleset_id: str
+    engine_version: str
+
+
+def drafts(charge: Charge, prices: Prices, versions: Versions) -> list[CostEvent]:
+    """The rows a charge asks for, one for each payer; their event ids and booking times are still to be given."""
+    reading, call, payers = charge.reading, charge.call, charge.payers
+    usage = call.usage or NO_USAGE
+    if charge.usage_state == "missing":
+        priced = _NOTHING_USED
+    else:
+        priced = prices.price(call, reading.start_ns)
+    tenant, source, claimed = _payer(charge, payers)
+    event = CostEvent(
+        _UNSET_ID,
+        "charge",
+        None,
+        None,
+        reading.start_ns,
+        reading.end_ns,
+        reading.received_ns,
+        0,
+        reading.authority,
+        tenant,
+        payers.user,
+        payers.session,
+        claimed,
+        source,
+        0,
+        None,
+        payers.initiator,
+        charge.cost_surface,
+        reading.operation,
+        call.provider,
+        call.request_model,
+        call.response_model,
+        call.service_tier,
+        call.region,
+        None,
+        call.response_id,
+        "error" if reading.failed else "ok",
+        call.error_type,
+        call.attempt,
+        call.tool_name,
+        reading.trace_id,
+        reading.span_id,
+        reading.parent_span_id or None,
+        payers.workflow,
+        payers.agent,
+        payers.feature,
+        payers.environment,
+        reading.resource.service,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_tokens,
+        usage.cache_write_tokens,
+        usage.cache_write_5m_tokens,
+        usage.cache_write_1h_tokens,
+        usage.reasoning_tokens,
+        usage.extra,
+        max(0, (reading.end_ns - reading.start_ns) // 1_000_000),
+        priced.cost_usd,
+        None,
+        priced.cost_usd,
+        None,
+        "USD",
+        priced.lines,
+        charge.usage_state,
+        priced.state,
+        priced.reason,
+        _provider_billing(charge),
+        charge.usage_state != "missing",
+        reading.position,
+        call.dialect,
+        call.usage_basis,
+        versions.ruleset_id,
+        prices.catalog_id,
+        versions.engine_version,
+        tuple(span.hex() if trace == reading.trace_id else f"{trace.hex()}:{span.hex()}" for trace, span in charge.suppressed),
+        _emitter_cost(call.emitter_cost_usd),
+        call.prompt_hmac,
+        call.flags,
+    )
+    if payers.allocation and reading.key_tenant is None:
+        return split_event(event, payers.allocation)
+    return [event]
+
+
+_NOTHING_USED: Final = Priced((), None, "unpriced", "no_usage")
+
+
+def _payer(charge: Charge, payers: Payers) -> tuple[str | None, str | None, str | None]:
+    """(tenant, how found, claimed tenant): the key's tenant beats every claim, and a claim that differs is recorded."""
+    bound = charge.reading.key_tenant
+    if bound is None:
+        return payers.tenant, charge.tenant_source, None
+    claimed = payers.tenant if payers.tenant != bound else None
+    return bound, "key", claimed
+
+
+def _provider_billing(charge: Charge) -> str:
+    if charge.usage_state in ("measured", "partial"):
+        return "billed"
+    return "assumed" if charge.usage_state in ("estimated", "aggregate") else "unknown"
+
+
+def _emitter_cost(text: str | None) -> int | None:
+    """What the emitter says it cost, rounded to atto-USD: emitters send floats, and it is only kept for comparison."""
+    if text is None:
+        return None
+    try:
+        numerator, denominator = rational_from_text(text)
+    except ValueError:
+        return None
+    atto = divide_half_even(numerator * ATTO, denominator)
+    return atto if abs(atto) < 10**38 else None
+
+
+def identified(event: CostEvent, sequence: int, booked_ns: int) -> CostEvent:
+    """`event` as the `sequence`-th charge (from 0) booked for its span and split: with its id and booking time.
+
+    The id is a hash of identity (authority, trace, span, split), that number, and what is charged to whom.
+    """
+    said = (event.authority, event.split_index, sequence, event.tenant_id, event.cost_usd, event.input_tokens, event.output_tokens)
+    content = event.trace_id + event.span_id + "\0".join(map(str, said)).encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(content, digest_size=16).digest()
+    return CostEvent._make((digest, *event[1:7], booked_ns, *event[8:]))
+
+
+def reversal(event: CostEvent, reason: str, booked_ns: int) -> CostEvent:
+    """The entry that undoes `event`: the same row with counts, lines and money negated, linked to it."""
+    negated = {name: -value for name in NEGATED_ON_REVERSAL if (value := getattr(event, name)) is not None}
+    return event._replace(
+        **negated,
+        event_id=hashlib.blake2b(b"reversal\0" + event.event_id, digest_size=16).digest(),
+        kind="reversal",
+        ref_event_id=event.event_id,
+        reason=reason,
+        booked_ns=booked_ns,
+        usage=tuple((unit, -count) for unit, count in event.usage),
+        lines=tuple(Line(ln.unit, -ln.quantity, ln.rate_id, ln.amount, ln.per, -ln.cost_usd) for ln in event.lines),
+    )
+
+
+def same_content(one: CostEvent, other: CostEvent) -> bool:
+    """Whether two rows charge the same thing to the same payer, whenever and under whatever versions they were booked."""
+    return all(one[n] == other[n] for n in _COMPARED)
+
+
+def keep_price(draft: CostEvent, booked: CostEvent) -> CostEvent:
+    """`draft` at the price it was booked at, where nothing that makes the price has changed.
+
+    A late span may correct who pays; it must not silently re-price: that is an operation of its own.
+    """
+    if any(draft[n] != booked[n] for n in _PRICED_BY):
+        return draft
+    return draft._replace(**{name: getattr(booked, name) for name in _MONEY})
+
+
+def reason_of_change(old: CostEvent, new: CostEvent | None) -> str:
+    """The word on a correction: suppressed (another span tells of the call), payer_found, attributed, revised or completed."""
+    if new is None:
+        return "suppressed"
+    if old.tenant_id is None and new.tenant_id is not None:
+        return "payer_found"
+    if any(old[n] != new[n] for n in _PRICED_BY):
+        return "revised"
+    if any(getattr(old, name) != getattr(new, name) for name in _WHO):
+        return "attributed"
+    return "completed"

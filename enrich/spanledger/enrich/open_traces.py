@@ -1,0 +1,121 @@
+"""What the engine remembers of a trace: its spans, what is booked of it, and how far it has been settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from spanledger.enrich.events import CostEvent
+from spanledger.enrich.merge import detail
+from spanledger.enrich.records import Reading
+
+TraceKey = tuple[str, bytes]
+"""(authority, trace id)"""
+
+DAY_NS: Final = 86_400_000_000_000
+_NEVER: Final = 1 << 62
+
+
+class OpenTrace:
+    """A trace in memory. Times are nanoseconds of receipt; `position` is the oldest journal position not yet settled."""
+
+    __slots__ = (
+        "booked",
+        "counts",
+        "days",
+        "dirty",
+        "first_ns",
+        "key",
+        "last_ns",
+        "level",
+        "missing",
+        "partners",
+        "position",
+        "rooted",
+        "spans",
+        "start_ns",
+    )
+
+    def __init__(self, key: TraceKey) -> None:
+        self.key = key
+        self.spans: dict[bytes, Reading] = {}
+        self.booked: dict[tuple[bytes, int], list[CostEvent]] = {}
+        """Live entries (not reversed) of each (span, split)."""
+        self.counts: dict[tuple[bytes, int], int] = {}
+        """How many charges were ever booked for each (span, split)."""
+        self.missing: set[bytes] = set()
+        self.partners: dict[TraceKey, int] = {}
+        """Traces that may tell of the same calls, with a day to find them on."""
+        self.days: set[int] = set()
+        self.rooted = False
+        self.dirty = False
+        self.level = -1
+        self.first_ns = _NEVER
+        self.last_ns = 0
+        self.start_ns = 0
+        self.position = _NEVER
+
+    @property
+    def complete(self) -> bool:
+        """A root has come and every parent spoken of is here: nothing is known to be on its way."""
+        return self.rooted and not self.missing
+
+    def take(self, reading: Reading) -> bool:
+        """Remember a span; False if it says nothing new: a copy, or a revision that a better one already beats."""
+        span_id = reading.span_id
+        known = self.spans.get(span_id)
+        if known is not None:
+            if not supersedes(reading, known):
+                return False
+        else:
+            self.missing.discard(span_id)
+        self.spans[span_id] = reading
+        parent = reading.parent_span_id
+        if not parent:
+            self.rooted = True
+        elif parent not in self.spans:
+            self.missing.add(parent)
+        self.days.add(reading.start_ns // DAY_NS)
+        if reading.start_ns > self.start_ns:
+            self.start_ns = reading.start_ns
+        return True
+
+    def touch(self, received_ns: int, position: int) -> None:
+        """Note that something new came: the trace is to be settled again."""
+        self.dirty = True
+        if received_ns > self.last_ns:
+            self.last_ns = received_ns
+        if received_ns < self.first_ns:
+            self.first_ns = received_ns
+        if position < self.position:
+            self.position = position
+
+    def settled(self) -> None:
+        """Note that all that came so far is settled."""
+        self.dirty, self.level, self.first_ns, self.position = False, -1, _NEVER, _NEVER
+
+    def remember_booked(self, entries: Iterable[CostEvent]) -> None:
+        """Take up ledger entries of this trace, in booking order."""
+        for entry in entries:
+            at = (entry.span_id, entry.split_index)
+            if entry.kind == "reversal":
+                live = self.booked.get(at, [])
+                self.booked[at] = [event for event in live if event.event_id != entry.ref_event_id]
+            else:
+                self.booked.setdefault(at, []).append(entry)
+                if entry.kind == "charge":
+                    self.counts[at] = self.counts.get(at, 0) + 1
+
+
+def supersedes(new: Reading, old: Reading) -> bool:
+    """Whether `new` counts instead of `old`, two readings of one span: a total order of their contents, never of arrival.
+
+    A finished span beats an unfinished one, then the later end, then the one that tells more, then the larger by content.
+    """
+    if new[:13] == old[:13] and new.key_tenant == old.key_tenant:
+        return False
+    return _weight(new) > _weight(old)
+
+
+def _weight(reading: Reading) -> tuple[object, ...]:
+    return (reading.end_ns > 0, reading.end_ns, detail(reading), repr((*reading[:13], reading.key_tenant)))
