@@ -1,0 +1,222 @@
+"""The engine: any order, batching, duplication and restart of the same spans gives the same net ledger."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spanledger.enrich.book import Versions
+from spanledger.enrich.engine import Batch, Engine, Policy, StoredTrace
+from spanledger.enrich.events import CostEvent
+from spanledger.enrich.links import link_keys
+from spanledger.enrich.open_traces import DAY_NS, TraceKey
+from spanledger.enrich.records import Payers, Reading
+from tests.enrich.test_settle import Builder
+from tests.enrich.trees import ATTO, NOON_NS, SECOND_NS, FlatPrices, agent, chat, net, other, pays, readings, step
+
+VERSIONS = Versions("rules", "0")
+NOW_NS = NOON_NS + 10 * SECOND_NS
+
+
+class MemoryLedger:
+    """A ledger in memory that answers the engine as the real one does: by day and its neighbours."""
+
+    def __init__(self) -> None:
+        self.readings: list[Reading] = []
+        self.events: list[CostEvent] = []
+        self.asked = 0
+
+    def store(self, batch: Batch) -> None:
+        self.readings += batch.readings
+        self.events += batch.events
+
+    def traces(self, wanted: Mapping[TraceKey, AbstractSet[int]]) -> dict[TraceKey, StoredTrace]:
+        self.asked += 1
+        out = {}
+        for key in wanted:
+            rows = tuple(r for r in self.readings if (r.authority, r.trace_id) == key)
+            if rows:
+                out[key] = StoredTrace(rows, tuple(e for e in self.events if (e.authority, e.trace_id) == key))
+        return out
+
+    def linked(self, keys: Mapping[int, AbstractSet[int]]) -> Iterable[TraceKey]:
+        for reading in self.readings:
+            day = reading.start_ns // DAY_NS
+            if any(abs(day - d) <= 1 for key in link_keys(reading) for d in keys.get(key, ())):
+                yield reading.authority, reading.trace_id
+
+
+def engine_on(ledger: MemoryLedger, policy: Policy | None = None) -> Engine:
+    return Engine(FlatPrices(), policy or Policy(), ledger, VERSIONS)
+
+
+def run(engine: Engine, ledger: MemoryLedger, batch: Iterable[Reading], now_ns: int = NOW_NS, *, final: bool = True) -> Batch:
+    engine.add(batch)
+    result = engine.tick(now_ns, final=final)
+    ledger.store(result)
+    engine.committed()
+    return result
+
+
+def test_a_complete_trace_is_booked_at_once_with_its_sum() -> None:
+    ledger = MemoryLedger()
+    tree = other("http", agent("agent", chat("a", (1000, 10)), tokens=(1000, 10)), payers=pays("acme"))
+    batch = run(engine_on(ledger), ledger, readings(tree), final=False)
+    assert net(ledger.events) == [("t", "a", "acme", 1000, 10)]
+    # (1000 + 10) tokens at a millionth of a dollar
+    assert batch.events[0].cost_usd == 1010 * ATTO // 1_000_000
+    assert batch.open_position is None
+
+
+def test_a_call_without_its_root_waits_then_is_booked_unattributed_then_corrected() -> None:
+    ledger = MemoryLedger()
+    engine = engine_on(ledger)
+    root, call = readings(other("http", chat("a", (10, 1)), payers=pays("acme")))
+    received = call.received_ns
+    assert run(engine, ledger, [call], received + 5 * SECOND_NS, final=False) == Batch([], [call], 0)
+    run(engine, ledger, [], received + 31 * SECOND_NS, final=False)
+    assert net(ledger.events) == [("t", "a", None, 10, 1)]
+    batch = run(engine, ledger, [root], received + 3600 * SECOND_NS, final=False)
+    assert [(e.kind, e.reason, e.tenant_id, e.cost_usd) for e in batch.events] == [
+        ("reversal", "payer_found", None, -11 * ATTO // 1_000_000),
+        ("charge", "payer_found", "acme", 11 * ATTO // 1_000_000),
+    ]
+    assert batch.events[0].ref_event_id == batch.events[1].ref_event_id == ledger.events[0].event_id
+
+
+def test_a_known_payer_is_booked_after_a_short_silence_and_a_long_trace_shows_too() -> None:
+    ledger = MemoryLedger()
+    engine = engine_on(ledger)
+    call = readings(chat("a", (10, 1), payers=pays("acme")), parent=b"missing.")[0]
+    received = call.received_ns
+    assert run(engine, ledger, [call], received + SECOND_NS, final=False).events == []
+    assert len(run(engine, ledger, [], received + 2 * SECOND_NS, final=False).events) == 1
+
+
+def test_an_aggregate_waits_for_its_inside() -> None:
+    ledger = MemoryLedger()
+    engine = engine_on(ledger)
+    outer, inner = readings(agent("agent", chat("a", (10, 1)), tokens=(10, 1), payers=pays("acme")))
+    assert run(engine, ledger, [outer], outer.received_ns + SECOND_NS, final=False).events == []
+    run(engine, ledger, [inner], outer.received_ns + 2 * SECOND_NS, final=False)
+    run(engine, ledger, [], outer.received_ns + 60 * SECOND_NS, final=False)
+    assert net(ledger.events) == [("t", "a", "acme", 10, 1)]
+    assert len(ledger.events) == 1
+
+
+def test_an_aggregate_already_charged_is_undone_when_its_inside_comes_after_all() -> None:
+    ledger = MemoryLedger()
+    outer, inner = readings(agent("agent", chat("a", (10, 1)), tokens=(10, 1), payers=pays("acme")))
+    run(engine_on(ledger), ledger, [outer])
+    assert net(ledger.events) == [("t", "agent", "acme", 10, 1)]
+    run(engine_on(ledger), ledger, [inner])  # another process, days later
+    assert net(ledger.events) == [("t", "a", "acme", 10, 1)]
+    assert sum(e.cost_usd or 0 for e in ledger.events) == 11 * ATTO // 1_000_000
+
+
+def test_the_same_export_again_changes_nothing_even_after_a_restart() -> None:
+    ledger = MemoryLedger()
+    tree = readings(other("http", chat("a", (10, 1)), payers=pays("acme")))
+    run(engine_on(ledger), ledger, tree)
+    again = [r._replace(position=99, received_ns=r.received_ns + 400 * DAY_NS) for r in tree]
+    assert run(engine_on(ledger), ledger, again) == Batch([], [], None)
+
+
+def test_a_revision_is_chosen_by_content_not_by_arrival() -> None:
+    early = readings(chat("a", (10, 1), payers=pays("acme"), ms=(0, 500)))[0]
+    late = readings(chat("a", (10, 7), payers=pays("acme"), ms=(0, 900)))[0]
+    for order in ([early, late], [late, early]):
+        ledger = MemoryLedger()
+        for reading in order:
+            run(engine_on(ledger), ledger, [reading])
+        assert net(ledger.events) == [("t", "a", "acme", 10, 7)]
+
+
+def test_the_keys_tenant_beats_every_claim_and_the_claim_is_recorded() -> None:
+    ledger = MemoryLedger()
+    run(engine_on(ledger), ledger, readings(chat("a", (10, 1), payers=pays("mallory")), key_tenant="acme"))
+    event = ledger.events[0]
+    assert (event.tenant_id, event.tenant_source, event.claimed_tenant_id) == ("acme", "key", "mallory")
+
+
+def test_one_authority_cannot_touch_anothers_trace_even_with_its_ids() -> None:
+    ledger = MemoryLedger()
+    mine = readings(chat("a", (10, 1), payers=pays("acme"), response_id="r1"), authority="one")
+    forged = readings(agent("a", chat("b", (9, 9)), tokens=(1, 1), response_id="r1"), authority="two")
+    run(engine_on(ledger), ledger, mine)
+    run(engine_on(ledger), ledger, forged)
+    assert net([e for e in ledger.events if e.authority == "one"]) == [("t", "a", "acme", 10, 1)]
+
+
+def test_detached_tellers_meet_across_traces_and_restarts() -> None:
+    framework = readings(step("chain", chat("lc", (10, 1), scope="langchain@1", ms=(5, 95)), payers=pays("acme")), "t1")
+    sdk = readings(chat("sdk", (10, 1), scope="openai@1", ms=(10, 90)), "t2")
+    for first, second in ((framework, sdk), (sdk, framework)):
+        ledger = MemoryLedger()
+        run(engine_on(ledger), ledger, first)
+        run(engine_on(ledger), ledger, second)
+        assert [row[2:] for row in net(ledger.events)] == [("acme", 10, 1)]
+
+
+def test_shared_work_is_split_so_that_the_parts_sum_to_the_whole() -> None:
+    ledger = MemoryLedger()
+    shared = Payers(allocation=(("acme", 1), ("globex", 2)))
+    run(engine_on(ledger), ledger, readings(chat("a", (100, 0), payers=shared)))
+    assert [(e.tenant_id, e.split_weight, e.input_tokens) for e in ledger.events] == [("acme", "1/3", 33), ("globex", "2/3", 67)]
+    assert sum(e.cost_usd or 0 for e in ledger.events) == 100 * ATTO // 1_000_000
+
+
+def test_memory_is_bounded_and_what_left_it_comes_back() -> None:
+    ledger = MemoryLedger()
+    engine = engine_on(ledger, Policy(spans_max=10))
+    trees = [readings(other("http", chat("a", (10 + n, 1)), payers=pays("acme")), f"t{n}") for n in range(50)]
+    for tree in trees:
+        run(engine, ledger, tree[1:])
+    assert engine.spans_held <= 10
+    for tree in trees:
+        run(engine, ledger, tree[:1])
+    assert [row[2] for row in net(ledger.events)] == ["acme"] * 50
+
+
+def test_waiting_traces_survive_a_restart() -> None:
+    ledger = MemoryLedger()
+    root, call = readings(other("http", chat("a", (10, 1)), payers=pays("acme")))
+    run(engine_on(ledger), ledger, [call], call.received_ns, final=False)
+    restarted = engine_on(ledger)
+    restarted.reopen({("default", call.trace_id): {call.start_ns // DAY_NS}})
+    assert restarted.open_traces == 1
+    run(restarted, ledger, [], call.received_ns + 31 * SECOND_NS, final=False)
+    assert net(ledger.events) == [("t", "a", None, 10, 1)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_any_order_batching_duplication_and_restart_gives_the_same_net_ledger(rng: random.Random) -> None:
+    builder = Builder(rng)
+    got: list[Reading] = []
+    for n in range(rng.randint(1, 3)):
+        tree, _, _ = builder.grow(2)
+        got += readings(other(f"root{n}", tree, payers=pays(f"tenant{n}")), f"trace{n}")
+    reference = MemoryLedger()
+    run(engine_on(reference), reference, got)
+    assert sorted((i, o) for *_, i, o in net(reference.events) if i is not None) == sorted(builder.truth)
+
+    sent = got + [rng.choice(got) for _ in range(len(got) // 5)]
+    rng.shuffle(sent)
+    ledger = MemoryLedger()
+    engine = engine_on(ledger)
+    while sent:
+        size = rng.randint(1, 5)
+        batch, sent = sent[:size], sent[size:]
+        if rng.random() < 0.2:
+            engine = engine_on(ledger)
+        run(engine, ledger, batch, NOW_NS + rng.randrange(100) * SECOND_NS, final=rng.random() < 0.5)
+    engine = engine_on(ledger)
+    engine.reopen({(r.authority, r.trace_id): {r.start_ns // DAY_NS} for r in got})
+    run(engine, ledger, [])
+    assert net(ledger.events) == net(reference.events)
+    assert sum(e.cost_usd or 0 for e in ledger.events) == sum(e.cost_usd or 0 for e in reference.events)
