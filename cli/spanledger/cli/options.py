@@ -51,11 +51,9 @@ def existing_data(data: Path) -> Path:
     return data
 
 
-def app(help_text: str) -> typer.Typer:
-    """A Typer app set up as all our commands are: plain errors, no local variables in tracebacks, examples kept as written."""
-    return typer.Typer(
-        help=help_text, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings=CONTEXT
-    )
+def app() -> typer.Typer:
+    """A Typer app set up as all our commands are: help from docstrings, errors left to `app.run`."""
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
 
 CONTEXT = {"help_option_names": ["--help", "-h"]}

@@ -1,0 +1,64 @@
+"""`spanledger report`: cost, tokens and calls, grouped as asked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from spanledger.cli import options
+from spanledger.cli.filters import Filters
+
+app = options.app()
+
+
+@app.command()
+def report(
+    data: options.Data = options.DEFAULT_DATA,
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN,…",
+            help="Group by these: tenant, user, session, workflow, agent, feature, environment, service, provider, model, "
+            "operation, surface, tier, hour, day, week, month.",
+        ),
+    ] = "tenant",
+    since: options.Since = None,
+    until: options.Until = None,
+    tz: options.Zone = "UTC",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the costliest rows; the totals are of all.", show_default=False)] = None,
+    output: options.Output = options.Format.table,
+    tenant: Filters.Tenant = None,
+    user: Filters.User = None,
+    session: Filters.Session = None,
+    workflow: Filters.Workflow = None,
+    agent: Filters.Agent = None,
+    feature: Filters.Feature = None,
+    environment: Filters.Environment = None,
+    service: Filters.Service = None,
+    provider: Filters.Provider = None,
+    model: Filters.Model = None,
+) -> None:
+    """Cost, tokens and calls, grouped as you ask.
+
+    Charges and corrections are netted. Calls without a price and calls whose usage is unknown are counted in columns of their own and are
+    never shown as $0; cost that belongs to nobody is a row of its own.
+
+    [bold]Examples[/bold]
+
+      spanledger report
+
+      spanledger report --by tenant,model --since month --tz Europe/Berlin
+
+      spanledger report --by day,tenant --since 7d --format csv > week.csv
+
+      spanledger report --by model --tenant acme --since 2026-11-01 --until 2026-12-01
+    """
+    from spanledger.cli.filters import chosen
+    from spanledger.cli.reports import print_report
+
+    filters = chosen(
+        tenant=tenant, user=user, session=session, workflow=workflow, agent=agent, feature=feature,
+        environment=environment, service=service, provider=provider, model=model,
+    )  # fmt: skip
+    print_report(options.existing_data(data), by.split(","), since, until, tz, filters, limit, output)

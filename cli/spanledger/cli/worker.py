@@ -1,0 +1,227 @@
+"""The worker: carries the journal into the ledger. Killed at any moment, it goes on from the ledger's own position.
+
+One loop, one thread: poll the journal, read spans, hand them to the engine, and about once a second settle and commit. All
+state that matters is in the ledger; what the engine remembers is found there again (`Ledger.reopen`).
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from spanledger.cli.quarantine import Quarantine
+from spanledger.enrich.engine import Batch
+from spanledger.enrich.events import CostEvent
+from spanledger.enrich.open_traces import TraceKey
+from spanledger.enrich.records import Problem, Reading
+from spanledger.receiver.journal import Record
+
+_log = logging.getLogger(__name__)
+_IDLE_SECONDS = 0.02
+_RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+_POLL_BYTES = 4 << 20
+PAUSE_VARIABLE = "SPANLEDGER_TEST_PAUSE_COMMITS"
+"""A seam for crash tests: while the file it names exists, nothing is committed."""
+
+
+class SpanReader(Protocol):
+    """What reads the spans of a request (enrich's Reader)."""
+
+    def read(
+        self, request: bytes, *, authority: str, key_tenant: str | None, position: int, received_ns: int
+    ) -> tuple[list[Reading], list[Problem]]:
+        """The readings of a request and what could not be read."""
+
+
+class Settler(Protocol):
+    """What decides what to book (enrich's Engine)."""
+
+    def add(self, readings: Iterable[Reading]) -> None:
+        """Take in spans."""
+
+    def tick(self, now_ns: int, *, final: bool = False) -> Batch:
+        """Settle what is ready."""
+
+    def committed(self) -> None:
+        """The last batch is stored."""
+
+    def reopen(self, keys: Mapping[TraceKey, AbstractSet[int]]) -> None:
+        """Take up stored traces that were waiting."""
+
+
+class Book(Protocol):
+    """What keeps the result (store's Ledger)."""
+
+    @property
+    def position(self) -> int:
+        """The journal position up to which everything is committed."""
+
+    def commit(
+        self, events: Sequence[CostEvent], readings: Sequence[Reading], *, position: int, open_position: int, booked_ns: int
+    ) -> object:
+        """Store a batch; all or nothing."""
+
+
+class Source(Protocol):
+    """Where records come from (receiver's JournalReader)."""
+
+    position: int
+
+    def poll(self, max_bytes: int = ...) -> list[tuple[int, Record]]:
+        """The next records, each with the position behind it."""
+
+    def durable(self) -> int:
+        """The synced end of the journal."""
+
+
+class Stats(NamedTuple):
+    """What the worker has done since it started, and how far behind it is."""
+
+    position: int = 0
+    committed_position: int = 0
+    open_position: int = 0
+    lag_bytes: int = 0
+    spans: int = 0
+    events: int = 0
+    quarantined: int = 0
+    unpriced: int = 0
+    unattributed: int = 0
+    commits: int = 0
+    commit_seconds: float = 0.0
+    failures: int = 0
+
+
+class Worker:
+    """Reads, settles and commits; see the module."""
+
+    def __init__(
+        self,
+        source: Source,
+        reader: SpanReader,
+        engine: Settler,
+        book: Book,
+        quarantine: Quarantine,
+        *,
+        batch_spans: int = 50_000,
+        batch_seconds: float = 1.0,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._source, self._reader, self._engine, self._book = source, reader, engine, book
+        self._quarantine = quarantine
+        self._batch_spans, self._batch_seconds = batch_spans, batch_seconds
+        self._clock_ns = now_ns
+        self._last_ns = 0
+        self._since_commit = 0
+        self._next_commit = time.monotonic() + batch_seconds
+        self._open_position = book.position
+        self.stats = Stats(position=source.position, committed_position=book.position, open_position=book.position)
+
+    def step(self) -> bool:
+        """One round: take what the journal has, commit when it is time. True if there was anything to take."""
+        taken = self.take()
+        if self._since_commit >= self._batch_spans or time.monotonic() >= self._next_commit:
+            self.commit()
+        return taken
+
+    def run(self, stopping: Callable[[], bool], target: Callable[[], int], *, between: Callable[[Stats], None] | None = None) -> None:
+        """Work until `stopping` and everything up to `target` is committed; `between` is called after each round."""
+        while True:
+            taken = self.step()
+            if between is not None:
+                between(self.stats)
+            if stopping() and self.stats.position >= target():
+                self.commit()
+                return
+            if not taken:
+                time.sleep(_IDLE_SECONDS)
+
+    def settle_up_to(self, position: int, progress: Callable[[int], None] | None = None) -> None:
+        """Take everything up to a journal position, settle all of it whatever its age, and commit."""
+        while self._source.position < position:
+            self.step()
+            if progress is not None:
+                progress(self._source.position)
+        self.commit(final=True)
+
+    def take(self) -> bool:
+        """Read what the journal has next and hand it to the engine."""
+        start = self._source.position
+        records = self._source.poll(_POLL_BYTES)
+        for end, record in records:
+            readings, problems = self._read(record, start)
+            self._engine.add(readings)
+            self._quarantine.add(problems, record.received_ns)
+            self._since_commit += len(readings)
+            self.stats = self.stats._replace(
+                spans=self.stats.spans + len(readings), quarantined=self.stats.quarantined + len(problems), position=end
+            )
+            start = end
+        return bool(records)
+
+    def _read(self, record: Record, position: int) -> tuple[list[Reading], list[Problem]]:
+        """The readings of a record. One that our own code fails on is set aside, so that it cannot hold up all behind it."""
+        try:
+            return self._reader.read(
+                record.request,
+                authority=record.authority,
+                key_tenant=record.key_tenant,
+                position=position,
+                received_ns=record.received_ns,
+            )
+        except Exception as error:  # noqa: BLE001 - the journal keeps the request; the ledger must go on
+            _log.error("the request at journal position %d could not be read (%s); it is kept and quarantined", position, type(error).__name__)
+            return [], [Problem("reader_failed", type(error).__name__, position)]
+
+    def commit(self, *, final: bool = False) -> None:
+        """Settle what is ready and store it with the position it stands for."""
+        if _paused():
+            return
+        now_ns = self._now_ns()
+        batch = self._engine.tick(now_ns, final=final)
+        position = self._source.position
+        open_position = position if batch.open_position is None else batch.open_position
+        if batch.events or batch.readings or position != self._book.position or open_position != self._open_position:
+            began = time.perf_counter()
+            self._book.commit(batch.events, batch.readings, position=position, open_position=open_position, booked_ns=now_ns)
+            self._count(batch, time.perf_counter() - began)
+            self._open_position = open_position
+        self._engine.committed()
+        self._since_commit = 0
+        self._next_commit = time.monotonic() + self._batch_seconds
+        self.stats = self.stats._replace(
+            committed_position=position, open_position=open_position, lag_bytes=max(0, self._source.durable() - position)
+        )
+
+    def _count(self, batch: Batch, seconds: float) -> None:
+        stats = self.stats
+        charges = [event for event in batch.events if event.kind == "charge"]
+        self.stats = stats._replace(
+            events=stats.events + len(batch.events),
+            unpriced=stats.unpriced + sum(event.price_state == "unpriced" for event in charges),
+            unattributed=stats.unattributed + sum(event.tenant_id is None for event in charges),
+            commits=stats.commits + 1,
+            commit_seconds=seconds,
+        )
+
+    def _now_ns(self) -> int:
+        """The time, never going back: a clock that is set back must not make settled traces wait again."""
+        self._last_ns = max(self._last_ns, self._clock_ns())
+        return self._last_ns
+
+
+def _paused() -> bool:
+    name = os.environ.get(PAUSE_VARIABLE)
+    return bool(name) and Path(name or "").exists()
+
+
+def tune_memory() -> None:
+    """Spare the garbage collector the long-lived records: they hold no cycles, and walking them costs more than reading them."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

@@ -1,0 +1,92 @@
+"""The worker as a process of its own: takes orders on standard input, tells its figures on standard output, one JSON line each.
+
+Orders: the first line is the start (folder and configuration); `{"drain": POSITION}` means finish up to there and leave; the
+end of input means that the server is gone, and so is its worker: everything is safe in the journal.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from spanledger.cli.config import Config
+from spanledger.cli.folder import DataFolder
+from spanledger.cli.log import LogFormat, start_logging
+from spanledger.cli.parts import OpenWorker
+from spanledger.cli.worker import Stats, tune_memory
+
+_log = logging.getLogger(__name__)
+_TELL_SECONDS = 0.5
+
+
+class Orders:
+    """What the server has told this process, read by a thread of its own."""
+
+    def __init__(self) -> None:
+        self.drain_to: int | None = None
+        self._thread = threading.Thread(target=self._listen, name="orders", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def _listen(self) -> None:
+        for line in sys.stdin:
+            self.drain_to = int(json.loads(line)["drain"])
+        if self.drain_to is None:
+            os._exit(0)  # the server has died: nothing here needs tidying, the ledger's commit log is the truth
+
+
+class _Teller:
+    """Writes the figures about twice a second."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._last: Stats | None = None
+
+    def __call__(self, stats: Stats) -> None:
+        now = time.monotonic()
+        if now < self._next or stats == self._last:
+            return
+        self._next, self._last = now + _TELL_SECONDS, stats
+        tell(stats)
+
+
+def tell(stats: Stats) -> None:
+    """One line of figures to the server."""
+    sys.stdout.write(json.dumps(stats._asdict()) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run the worker until it is told to stop; the exit code is 0 if it finished what it was told."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal's Ctrl-C reaches the whole group: the server decides, not it
+        signal.signal(number, signal.SIG_IGN)
+    start: dict[str, Any] = json.loads(sys.stdin.readline())
+    start_logging(LogFormat(start["log_format"]), "worker")
+    config = Config.model_validate(start["config"])
+    orders = Orders()
+    orders.start()
+    with OpenWorker(DataFolder(Path(start["data"])), config) as opened:
+        tune_memory()
+        tell(opened.worker.stats)
+        teller = _Teller()
+        between = opened.housekeeping(also=teller)
+        opened.worker.run(lambda: orders.drain_to is not None, lambda: orders.drain_to or 0, between=between)
+        tell(opened.worker.stats)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Exception as error:
+        logging.getLogger("spanledger").critical("the worker stopped: %s: %s", type(error).__name__, error, exc_info=os.environ.get("SPANLEDGER_DEBUG"))
+        sys.exit(1)
