@@ -9,11 +9,10 @@ from spanledger.enrich.price import Priced
 
 from spanledger.enrich.events import NEGATED_ON_REVERSAL, CostEvent, Line
 from spanledger.enrich.money import ATTO, divide_half_even, rational_from_text
-from spanledger.enrich.records import NO_USAGE, Call, Payers
+from spanledger.enrich.records import NO_USAGE, Call, Usage
 from spanledger.enrich.settle import Charge
 from spanledger.enrich.split import split_event
 
-_UNSET_ID: Final = b""
 _IGNORED: Final = frozenset(
     {"event_id", "kind", "ref_event_id", "reason", "received_ns", "booked_ns", "position", "ruleset_id", "catalog_id", "engine_version"}
 )
@@ -71,24 +70,27 @@ class Versions(NamedTuple):
     engine_version: str
 
 
-def drafts(charge: Charge, prices: Prices, versions: Versions) -> list[CostEvent]:
-    """The rows a charge asks for, one for each payer; their event ids and booking times are still to be given."""
-    reading, call, payers = charge.reading, charge.call, charge.payers
+def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int) -> list[CostEvent]:
+    """The rows a charge asks for, one for each payer, as the first ever booked for it at `booked_ns`."""
+    reading, call, payers, source, suppressed, surface, usage_state, _ = charge
     usage = call.usage or NO_USAGE
-    if charge.usage_state == "missing":
+    if usage_state == "missing":
         priced = _NOTHING_USED
     else:
         priced = prices.price(call, reading.start_ns)
-    tenant, source, claimed = _payer(charge, payers)
+    tenant, claimed = payers.tenant, None
+    if reading.key_tenant is not None:
+        tenant, source = reading.key_tenant, "key"
+        claimed = payers.tenant if payers.tenant != tenant else None
     event = CostEvent(
-        _UNSET_ID,
+        _event_id(reading.authority, reading.trace_id, reading.span_id, 0, 0, tenant, priced.cost_usd, usage),
         "charge",
         None,
         None,
         reading.start_ns,
         reading.end_ns,
         reading.received_ns,
-        0,
+        booked_ns,
         reading.authority,
         tenant,
         payers.user,
@@ -98,7 +100,7 @@ def drafts(charge: Charge, prices: Prices, versions: Versions) -> list[CostEvent
         0,
         None,
         payers.initiator,
-        charge.cost_surface,
+        surface,
         reading.operation,
         call.provider,
         call.request_model,
@@ -134,43 +136,34 @@ def drafts(charge: Charge, prices: Prices, versions: Versions) -> list[CostEvent
         None,
         "USD",
         priced.lines,
-        charge.usage_state,
+        usage_state,
         priced.state,
         priced.reason,
-        _provider_billing(charge),
-        charge.usage_state != "missing",
+        _provider_billing(usage_state),
+        usage_state != "missing",
         reading.position,
         call.dialect,
         call.usage_basis,
         versions.ruleset_id,
         prices.catalog_id,
         versions.engine_version,
-        tuple(span.hex() if trace == reading.trace_id else f"{trace.hex()}:{span.hex()}" for trace, span in charge.suppressed),
+        tuple([span.hex() if trace == reading.trace_id else f"{trace.hex()}:{span.hex()}" for trace, span in suppressed]),
         _emitter_cost(call.emitter_cost_usd),
         call.prompt_hmac,
         call.flags,
     )
     if payers.allocation and reading.key_tenant is None:
-        return split_event(event, payers.allocation)
+        return [identified(part, 0, booked_ns) for part in split_event(event, payers.allocation)]
     return [event]
 
 
 _NOTHING_USED: Final = Priced((), None, "unpriced", "no_usage")
 
 
-def _payer(charge: Charge, payers: Payers) -> tuple[str | None, str | None, str | None]:
-    """(tenant, how found, claimed tenant): the key's tenant beats every claim, and a claim that differs is recorded."""
-    bound = charge.reading.key_tenant
-    if bound is None:
-        return payers.tenant, charge.tenant_source, None
-    claimed = payers.tenant if payers.tenant != bound else None
-    return bound, "key", claimed
-
-
-def _provider_billing(charge: Charge) -> str:
-    if charge.usage_state in ("measured", "partial"):
+def _provider_billing(usage_state: str) -> str:
+    if usage_state in ("measured", "partial"):
         return "billed"
-    return "assumed" if charge.usage_state in ("estimated", "aggregate") else "unknown"
+    return "assumed" if usage_state in ("estimated", "aggregate") else "unknown"
 
 
 def _emitter_cost(text: str | None) -> int | None:
@@ -185,15 +178,21 @@ def _emitter_cost(text: str | None) -> int | None:
     return atto if abs(atto) < 10**38 else None
 
 
-def identified(event: CostEvent, sequence: int, booked_ns: int) -> CostEvent:
-    """`event` as the `sequence`-th charge (from 0) booked for its span and split: with its id and booking time.
+def _event_id(
+    authority: str, trace_id: bytes, span_id: bytes, split_index: int, sequence: int, tenant: str | None, cost_usd: int | None, usage: Usage
+) -> bytes:
+    """A hash of identity (authority, trace, span, split), the charge's number in its history, and what is charged to whom."""
+    said = f"{authority}\0{tenant}\0{split_index}\0{sequence}\0{cost_usd}\0{usage.input_tokens}\0{usage.output_tokens}"
+    return hashlib.blake2b(trace_id + span_id + said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
-    The id is a hash of identity (authority, trace, span, split), that number, and what is charged to whom.
-    """
-    said = (event.authority, event.split_index, sequence, event.tenant_id, event.cost_usd, event.input_tokens, event.output_tokens)
-    content = event.trace_id + event.span_id + "\0".join(map(str, said)).encode("utf-8", "surrogatepass")
-    digest = hashlib.blake2b(content, digest_size=16).digest()
-    return CostEvent._make((digest, *event[1:7], booked_ns, *event[8:]))
+
+def identified(event: CostEvent, sequence: int, booked_ns: int) -> CostEvent:
+    """`event` as the `sequence`-th charge (from 0) booked for its span and split: with its id and booking time."""
+    usage = Usage(event.input_tokens, event.output_tokens)
+    event_id = _event_id(
+        event.authority, event.trace_id, event.span_id, event.split_index, sequence, event.tenant_id, event.cost_usd, usage
+    )
+    return event._replace(event_id=event_id, booked_ns=booked_ns)
 
 
 def reversal(event: CostEvent, reason: str, booked_ns: int) -> CostEvent:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 from spanledger.enrich.book import Prices, Versions, drafts, identified, keep_price, reason_of_change, reversal, same_content
 from spanledger.enrich.events import CostEvent
-from spanledger.enrich.links import link_keys, probe_keys, response_key
+from spanledger.enrich.links import memory_keys, probe_keys
 from spanledger.enrich.open_traces import DAY_NS, OpenTrace, TraceKey
 from spanledger.enrich.records import Reading
 from spanledger.enrich.settle import Charge, settle
@@ -109,8 +109,7 @@ class Engine:
         """Take up stored traces that were waiting when the process last stopped; `keys` says which days they are on."""
         for key in self._recall(keys):
             trace = self._traces[key]
-            for reading in trace.spans.values():
-                trace.touch(reading.received_ns, reading.position)
+            trace.touch(trace.spans.values())
             self._pending[key] = trace
 
     def tick(self, now_ns: int, *, final: bool = False) -> Batch:
@@ -163,13 +162,13 @@ class Engine:
         for key, readings in incoming.items():
             trace = traces.pop(key, None) or OpenTrace(key)
             traces[key] = trace  # moved to the end: the most recently used
-            before, news = len(trace.spans), len(fresh)
-            fresh += [reading for reading in readings if trace.take(reading)]
-            if len(fresh) == news:
+            before = len(trace.spans)
+            news = trace.take(readings)
+            if not news:
                 continue
+            fresh += news
             self._spans_held += len(trace.spans) - before
-            newest = max(fresh[news:], key=lambda r: r.received_ns)
-            trace.touch(newest.received_ns, min(r.position for r in fresh[news:]))
+            trace.touch(news)
             self._pending[key] = trace
         self._link(fresh)
         return fresh
@@ -184,8 +183,7 @@ class Engine:
                 if key in self._traces:
                     continue
                 trace = self._traces[key] = OpenTrace(key)
-                for reading in stored.readings:
-                    trace.take(reading)
+                trace.take(stored.readings)
                 trace.remember_booked(stored.booked)
                 self._spans_held += len(trace.spans)
                 readings += trace.spans.values()
@@ -202,23 +200,26 @@ class Engine:
     def _partners_to_recall(self, readings: Sequence[Reading]) -> dict[TraceKey, set[int]]:
         """Register the link keys of these spans; note partners in memory; say which stored traces must be recalled."""
         asked: dict[int, set[int]] = defaultdict(set)
+        by_link, horizon_ns = self._by_link, self._horizon_ns + _MINUTE_NS
         for reading in readings:
-            if reading.kind != "inference":
+            if reading.kind != "inference" or reading.call is None:
                 continue
             key, scope = (reading.authority, reading.trace_id), reading.scope
             day = reading.start_ns // DAY_NS
-            by_response = response_key(reading)
-            for link in probe_keys(reading):
-                for other, other_scope, other_day in self._by_link.get(link, ()):
+            own, probes, by_response = memory_keys(reading)
+            for link in probes:
+                for other, other_scope, other_day in by_link.get(link, ()):
                     if other != key and (link == by_response or other_scope != scope):
                         self._pair(key, day, other, other_day)
-                if reading.start_ns <= self._horizon_ns + _MINUTE_NS:
+            for link in own:
+                known = by_link.get(link)
+                if known is None:
+                    by_link[link] = [(key, scope, day)]
+                else:
+                    known.append((key, scope, day))
+            if reading.start_ns <= horizon_ns:
+                for link in probe_keys(reading):
                     asked[link].add(day)
-            entry = (key, scope, day)
-            for link in link_keys(reading):
-                known = self._by_link.setdefault(link, [])
-                if entry not in known:
-                    known.append(entry)
         if not asked:
             return {}
         wanted: dict[TraceKey, set[int]] = defaultdict(set)
@@ -237,11 +238,11 @@ class Engine:
     def _forget(self, trace: OpenTrace) -> None:
         self._spans_held -= len(trace.spans)
         for reading in trace.spans.values():
-            if reading.kind != "inference":
+            if reading.kind != "inference" or reading.call is None:
                 continue
             if reading.start_ns > self._horizon_ns:
                 self._horizon_ns = reading.start_ns
-            for link in link_keys(reading):
+            for link in memory_keys(reading)[0]:
                 left = [entry for entry in self._by_link.get(link, ()) if entry[0] != trace.key]
                 if left:
                     self._by_link[link] = left
@@ -287,14 +288,15 @@ class Engine:
         by_trace = {trace.key[1]: trace for trace in cluster}
         deferred = False
         wanted: dict[tuple[bytes, bytes, int], CostEvent] = {}
-        for charge in settle(trace.spans for trace in cluster):
-            rows = drafts(charge, self._prices, self._versions)
-            waits = _waits(charge, rows, level)
+        for charge in settle([trace.spans for trace in cluster]):
+            rows = drafts(charge, self._prices, self._versions, now_ns)
+            waits = level != _EVERYTHING and _waits(charge, rows, level)
             for row in rows:
-                if waits and not by_trace[row.trace_id].booked.get((row.span_id, row.split_index)):
+                at = (row.trace_id, row.span_id, row.split_index)
+                if waits and not by_trace[at[0]].booked.get(at[1:]):
                     deferred = True
                 else:
-                    wanted[row.trace_id, row.span_id, row.split_index] = row
+                    wanted[at] = row
         for trace in cluster:
             for (span_id, split), live in list(trace.booked.items()):
                 if live and (trace.key[1], span_id, split) not in wanted:
@@ -305,6 +307,11 @@ class Engine:
 
     def _book(self, trace: OpenTrace, at: tuple[bytes, int], row: CostEvent, now_ns: int, events: list[CostEvent]) -> None:
         live = trace.booked.get(at)
+        if live is None and at not in trace.counts:
+            trace.counts[at] = 1
+            trace.booked[at] = [row]
+            events.append(row)
+            return
         if live:
             current = next(event for event in live if event.kind == "charge")
             row = keep_price(row, current)
@@ -335,8 +342,6 @@ class Engine:
 
 
 def _waits(charge: Charge, rows: Sequence[CostEvent], level: int) -> bool:
-    if level == _EVERYTHING:
-        return False
     if charge.stands_for_others:
         return True
     return level == _KNOWN_PAYERS and (charge.usage_state == "missing" or any(row.tenant_id is None for row in rows))

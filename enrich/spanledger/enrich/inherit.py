@@ -13,20 +13,21 @@ def lend_payers(own: Payers, other: Payers) -> Payers:
         return own
     if own is NOBODY:
         return other
-    own_pays = own.tenant is not None or bool(own.allocation)
-    merged = Payers(
-        own.tenant if own_pays else other.tenant,
-        own.user or other.user,
-        own.session or other.session,
-        own.workflow or other.workflow,
-        own.agent or other.agent,
-        own.feature or other.feature,
-        own.environment or other.environment,
-        own.initiator or other.initiator,
-        own.allocation if own_pays else other.allocation,
-        own.sources,
+    tenant, user, session, workflow, agent, feature, environment, initiator, allocation, sources = own
+    if tenant is None and not allocation:
+        tenant, allocation = other.tenant, other.allocation
+    return Payers(
+        tenant,
+        user or other.user,
+        session or other.session,
+        workflow or other.workflow,
+        agent or other.agent,
+        feature or other.feature,
+        environment or other.environment,
+        initiator or other.initiator,
+        allocation,
+        sources,
     )
-    return own if merged == own else merged
 
 
 def own_payers(reading: Reading) -> Payers:
@@ -46,13 +47,17 @@ class Inheritance:
         known = self._known.get(i)
         if known is not None:
             return known
+        reading, above = self._nodes[i], self._known.get(self._up[i])
+        if above is not None:
+            found = self._known[i] = lend_payers(lend_payers(reading.payers, reading.resource.payers), above)
+            return found
         path: list[int] = []
         seen: set[int] = set()
         at, base = i, NOBODY
         while at >= 0 and at not in seen:
-            found = self._known.get(at)
-            if found is not None:
-                base = found
+            settled = self._known.get(at)
+            if settled is not None:
+                base = settled
                 break
             path.append(at)
             seen.add(at)
@@ -66,12 +71,22 @@ class Inheritance:
         """Where the tenant of span `i` was found: "span:KEY", "resource:KEY" or "ancestor:KEY"; None where it was not."""
         if tenant is None:
             return None
+        own = self._nodes[i].payers
+        if own.tenant == tenant:
+            return _source(own, "span")
         at, first, seen = i, True, 0
         while at >= 0 and seen <= len(self._nodes):
             reading = self._nodes[at]
             for payers, prefix in ((reading.payers, "span"), (reading.resource.payers, "resource")):
                 if payers.tenant == tenant:
-                    source = dict(payers.sources).get("tenant", prefix)
+                    source = _source(payers, prefix)
                     return source if first else f"ancestor:{source.partition(':')[2] or source}"
             at, first, seen = self._up[at], False, seen + 1
         return None
+
+
+def _source(payers: Payers, prefix: str) -> str:
+    for field, said in payers.sources:
+        if field == "tenant":
+            return said
+    return prefix

@@ -19,22 +19,7 @@ _NEVER: Final = 1 << 62
 class OpenTrace:
     """A trace in memory. Times are nanoseconds of receipt; `position` is the oldest journal position not yet settled."""
 
-    __slots__ = (
-        "booked",
-        "counts",
-        "days",
-        "dirty",
-        "first_ns",
-        "key",
-        "last_ns",
-        "level",
-        "missing",
-        "partners",
-        "position",
-        "rooted",
-        "spans",
-        "start_ns",
-    )
+    __slots__ = ("booked", "counts", "dirty", "first_ns", "key", "last_ns", "level", "missing", "partners", "position", "rooted", "spans")
 
     def __init__(self, key: TraceKey) -> None:
         self.key = key
@@ -46,13 +31,11 @@ class OpenTrace:
         self.missing: set[bytes] = set()
         self.partners: dict[TraceKey, int] = {}
         """Traces that may tell of the same calls, with a day to find them on."""
-        self.days: set[int] = set()
         self.rooted = False
         self.dirty = False
         self.level = -1
         self.first_ns = _NEVER
         self.last_ns = 0
-        self.start_ns = 0
         self.position = _NEVER
 
     @property
@@ -60,35 +43,36 @@ class OpenTrace:
         """A root has come and every parent spoken of is here: nothing is known to be on its way."""
         return self.rooted and not self.missing
 
-    def take(self, reading: Reading) -> bool:
-        """Remember a span; False if it says nothing new: a copy, or a revision that a better one already beats."""
-        span_id = reading.span_id
-        known = self.spans.get(span_id)
-        if known is not None:
-            if not supersedes(reading, known):
-                return False
-        else:
-            self.missing.discard(span_id)
-        self.spans[span_id] = reading
-        parent = reading.parent_span_id
-        if not parent:
-            self.rooted = True
-        elif parent not in self.spans:
-            self.missing.add(parent)
-        self.days.add(reading.start_ns // DAY_NS)
-        if reading.start_ns > self.start_ns:
-            self.start_ns = reading.start_ns
-        return True
+    def take(self, readings: Iterable[Reading]) -> list[Reading]:
+        """Remember spans; gives those that say something new, which are not copies or revisions that a better one beats."""
+        spans, missing, fresh = self.spans, self.missing, []
+        for reading in readings:
+            span_id, parent = reading[2], reading[3]
+            known = spans.get(span_id)
+            if known is None:
+                if missing:
+                    missing.discard(span_id)
+            elif not supersedes(reading, known):
+                continue
+            spans[span_id] = reading
+            fresh.append(reading)
+            if not parent:
+                self.rooted = True
+            elif parent not in spans:
+                missing.add(parent)
+        return fresh
 
-    def touch(self, received_ns: int, position: int) -> None:
-        """Note that something new came: the trace is to be settled again."""
+    def touch(self, fresh: Iterable[Reading]) -> None:
+        """Note that these spans came: the trace is to be settled again."""
         self.dirty = True
-        if received_ns > self.last_ns:
-            self.last_ns = received_ns
-        if received_ns < self.first_ns:
-            self.first_ns = received_ns
-        if position < self.position:
-            self.position = position
+        for reading in fresh:
+            position, received_ns = reading[13], reading[14]
+            if received_ns > self.last_ns:
+                self.last_ns = received_ns
+            if received_ns < self.first_ns:
+                self.first_ns = received_ns
+            if position < self.position:
+                self.position = position
 
     def settled(self) -> None:
         """Note that all that came so far is settled."""

@@ -67,31 +67,51 @@ class _Settlement:
 
     def __init__(self, nodes: Sequence[Reading], up: Sequence[int], calls: list[int], restating: list[int]) -> None:
         self.nodes, self.up, self.calls, self.restating = nodes, up, calls, restating
-        self.leader = {i: i for i in calls}
+        self.leader: dict[int, int] = {}
+        self.restated: list[int] = []
         self.inherited = Inheritance(nodes, up)
         self.covered: set[int] = set()
 
     def charges(self) -> list[Charge]:
         """The charges, innermost calls first, then the aggregates that stand for silent ones."""
         nested = self._nested()
+        groups = [[i] for i in self.calls] if not nested and self._all_different() else self._told_together(nested)
+        told = [members for members in groups if any(bears_usage(self.nodes[i].call) for i in members)]
+        charges = [self._charge_of(members) for members in told]
+        covered, up = self.covered, self.up
+        for members in told:
+            for i in members:
+                at = up[i]
+                while at >= 0 and at not in covered:
+                    covered.add(at)
+                    at = up[at]
+        silent = [members for members in groups if members not in told] if len(told) < len(groups) else []
+        able = [i for i in (*self.restating, *self.restated) if i not in self.covered]
+        return charges + self._standing_in(able, silent) if able or silent else charges
+
+    def _all_different(self) -> bool:
+        """Whether no two calls can be one: one scope tells them all, and no response id comes twice."""
+        nodes = self.nodes
+        if len({nodes[i].scope for i in self.calls}) > 1:
+            return False
+        ids = [call.response_id for i in self.calls if (call := nodes[i].call) is not None and call.response_id is not None]
+        return len(set(ids)) == len(ids)
+
+    def _told_together(self, nested: Mapping[int, Sequence[tuple[int, bool]]]) -> list[list[int]]:
+        """The calls as groups of their tellers; inference spans that restate others go to `restated`."""
+        self.leader = {i: i for i in self.calls}
         self._join_by_response_id()
         self._join_twins()
         aggregates = self._aggregates(nested)
         if aggregates:
+            self.restated = sorted(aggregates)
             self.leader = {i: i for i in self.calls if i not in aggregates}
             self._join_by_response_id()
             self._join_twins()
         for outer, inner in nested.items():
             if outer not in aggregates:
                 self._join(outer, inner[0][0])
-        groups = self._groups()
-        told = [members for members in groups if any(bears_usage(self.nodes[i].call) for i in members)]
-        charges = [self._charge_of(members) for members in told]
-        for members in told:
-            for i in members:
-                self._cover(i)
-        silent = [members for members in groups if not any(bears_usage(self.nodes[i].call) for i in members)]
-        return charges + self._standing_in(aggregates, silent)
+        return self._groups()
 
     # -- which spans are one call ------------------------------------------------------------------------------------
 
@@ -205,12 +225,12 @@ class _Settlement:
             self.covered.add(at)
             at = self.up[at]
 
-    def _standing_in(self, aggregates: Iterable[int], silent: list[list[int]]) -> list[Charge]:
+    def _standing_in(self, able: Iterable[int], silent: list[list[int]]) -> list[Charge]:
         """Aggregates with usage and nothing charged below, the innermost first; then the silent calls nobody stands for."""
-        able = [i for i in (*self.restating, *aggregates) if bears_usage(self.nodes[i].call)]
+        able = [i for i in able if bears_usage(self.nodes[i].call)]
         standing: dict[int, list[int]] = {}
         for i in sorted(able, key=lambda i: (-self._depth(i), _identity(self.nodes[i]))):
-            if i not in self.covered:
+            if i not in self.covered:  # by one that stands further inside
                 standing[i] = []
                 self._cover(i)
         left = []
@@ -229,7 +249,9 @@ class _Settlement:
         return depth
 
     def _charge_of(self, members: list[int], *, stands: bool = False) -> Charge:
-        if len(members) == 1 or stands:
+        if len(members) == 1 and not stands:
+            return self._alone(members[0])
+        if stands:
             chosen, others = members[0], members[1:]
         else:
             members = sorted(members, key=lambda i: _identity(self.nodes[i]))
@@ -253,11 +275,19 @@ class _Settlement:
             stands,
         )
 
+    def _alone(self, i: int) -> Charge:
+        """The charge of a call told by one span."""
+        reading = self.nodes[i]
+        call = reading.call
+        if call is None:
+            raise ValueError("a charge without a call")
+        payers = self.inherited.of(i)
+        source = self.inherited.tenant_source(i, payers.tenant)
+        surface = self._surface(i) if reading.operation in _RETRIEVED else "inference"
+        return Charge(reading, call, payers, source, (), surface, call.usage_state if bears_usage(call) else "missing", False)
+
     def _payers(self, chosen: int, others: Sequence[int]) -> tuple[Payers, str | None]:
         """The charge's own claims, then its tellers' own, then what each inherits; and where the tenant was found."""
-        inherited = self.inherited.of(chosen)
-        if not others:
-            return inherited, self.inherited.tenant_source(chosen, inherited.tenant)
         payers = own_payers(self.nodes[chosen])
         sources = [chosen, *others]
         for i in others:
