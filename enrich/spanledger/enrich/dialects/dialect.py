@@ -104,6 +104,7 @@ class Dialect:
     `payers`: further payer references of this emitter, after the configured ones: field -> references.
     `estimated`, `partial`, `ignored`: when one holds, the usage is an emitter's estimate, known to be incomplete, no usage at all.
     `failed`: when one holds the call failed though the span's status does not say so.
+    `usage_events`: span events whose attributes are read where the span itself has no usage ("gen_ai.usage").
     `prompt`: attributes whose pruned value is the prompt's HMAC. `json_scalars`: every text is itself JSON ('"acme"').
     `seen`: scope names and versions this was verified against.
     """
@@ -139,6 +140,7 @@ class Dialect:
     partial: tuple[When, ...] = ()
     ignored: tuple[When, ...] = ()
     failed: tuple[When, ...] = ()
+    usage_events: tuple[str, ...] = ()
     json_scalars: bool = False
 
 

@@ -1,0 +1,163 @@
+"""What pruning must keep, derived from the reading rules, so that no rule ever looks for something that was thrown away.
+
+Numbers and booleans are always kept; this is about texts. A text under a key that no rule names becomes `pruned:<length>:<hash>`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from spanledger.enrich.dialects.dialect import Dialect, all_refs, number_refs
+from spanledger.enrich.refs import DEPTH_MAX, parse_object, split_ref
+from spanledger.enrich.rules import Rules
+
+PRUNED_PREFIX: Final = "pruned:"
+TEXT_MAX: Final = 1024
+"""Characters up to which a text of a named key is kept."""
+_LEAF_MAX: Final = 256
+_ITEMS_MAX: Final = 1024
+
+_RESOURCE_KEYS: Final = (
+    "service.name",
+    "service.namespace",
+    "service.version",
+    "service.instance.id",
+    "telemetry.sdk.name",
+    "telemetry.sdk.language",
+    "telemetry.sdk.version",
+    "cloud.provider",
+    "cloud.region",
+)
+_NAMES_FOR_PEOPLE: Final = (
+    "gen_ai.operation.name",
+    "gen_ai.tool.type",
+    "gen_ai.output.type",
+    "gen_ai.response.finish_reasons",
+    "gen_ai.request.service_tier",
+    "openai.request.service_tier",
+    "gen_ai.data_source.id",
+    "db.system.name",
+    "db.system",
+    "db.operation.name",
+    "http.request.method",
+    "http.route",
+    "rpc.system",
+    "rpc.method",
+    "server.address",
+    "error.type",
+    "exception.type",
+)
+"""Identifiers that no shipped rule reads yet, kept so that replays with later rules and `tree` have them."""
+
+
+class JsonKept(NamedTuple):
+    """What of a JSON text survives: the paths that rules read. Lists are transparent: the rule of a list is that of each element."""
+
+    tree: Mapping[str, Any]
+    """key ("*" = any) -> (leaf, subtree); leaf is None: no value here; False: numbers; True: short texts too."""
+
+
+class Kept(NamedTuple):
+    """What pruning keeps; see the module's text."""
+
+    text_keys: frozenset[str]
+    json_keys: Mapping[str, JsonKept]
+    span_names: frozenset[str]
+    span_name_words: frozenset[str]
+    event_names: frozenset[str]
+    text_max: int = TEXT_MAX
+
+
+def kept_for(rules: Rules) -> Kept:
+    """What the given rules need."""
+    texts = set(_RESOURCE_KEYS) | set(_NAMES_FOR_PEOPLE)
+    trees: dict[str, dict[str, Any]] = {}
+    numbers = {ref for dialect in rules.dialects for ref in number_refs(dialect)}
+    prompts = {ref for dialect in rules.dialects for ref in dialect.prompt}
+    for ref in _every_ref(rules):
+        key, path = split_ref(ref)
+        if path:
+            _grow(trees.setdefault(key, {}), path, is_text=ref not in numbers)
+            if len(path) > 1:  # flat keys with dots, {"tenant.id": "acme"}
+                _grow(trees[key], (".".join(path),), is_text=ref not in numbers)
+        elif ref not in prompts and not ref.startswith("$"):
+            texts.add(key)
+    return Kept(
+        text_keys=frozenset(texts - trees.keys()),
+        json_keys={key: JsonKept(tree) for key, tree in trees.items()},
+        span_names=frozenset(_name_values(rules, "$name")),
+        span_name_words=frozenset(_name_values(rules, "$word")),
+        event_names=frozenset({"exception", *(name for dialect in rules.dialects for name in dialect.usage_events)}),
+    )
+
+
+def _every_ref(rules: Rules) -> Iterator[str]:
+    for dialect in rules.dialects:
+        yield from all_refs(dialect)
+    for table in (rules.payers.span, rules.payers.resource):
+        for refs in table.values():
+            yield from refs
+    yield from rules.payers.allocation
+
+
+def _name_values(rules: Rules, ref: str) -> Iterator[str]:
+    for dialect in rules.dialects:
+        for rule in dialect.kinds:
+            if rule.ref == ref:
+                yield from rule.values
+        for when in _conditions(dialect):
+            yield from when.values.get(ref, ())
+
+
+def _conditions(dialect: Dialect) -> Iterator[Any]:
+    yield from (dialect.when, *dialect.estimated, *dialect.partial, *dialect.ignored, *dialect.failed)
+    yield from (rule.when for rule in dialect.kinds)
+    yield from (shape.when for shape in dialect.shapes)
+
+
+def _grow(tree: dict[str, Any], path: tuple[str, ...], *, is_text: bool) -> None:
+    leaf, below = tree.setdefault(path[0], (None, {}))
+    if len(path) > 1:
+        _grow(below, path[1:], is_text=is_text)
+    else:
+        tree[path[0]] = (bool(leaf) or is_text, below)
+
+
+def reduce_json(kept: JsonKept, text: str) -> str | None:
+    """The JSON text of what the rules read in `text` (a JSON or Python-repr object); None where it is neither or holds nothing of it."""
+    value = parse_object(text)
+    if not isinstance(value, dict | list):
+        return None
+    reduced = _reduce(value, kept.tree, None, 0)
+    return None if reduced is None else json.dumps(reduced, ensure_ascii=False, separators=(",", ":"))
+
+
+def _reduce(value: Any, tree: Mapping[str, Any], leaf: bool | None, depth: int) -> Any:
+    if depth > DEPTH_MAX:
+        return None
+    if isinstance(value, dict):
+        pairs = ((key, _reduce(item, *_below(tree, key), depth + 1)) for key, item in value.items() if isinstance(key, str))
+        return {key: item for key, item in pairs if item is not None} or None
+    if isinstance(value, list | tuple):
+        items = [_reduce(item, tree, leaf, depth + 1) for item in value[:_ITEMS_MAX]]
+        return [item for item in items if item is not None] or None
+    if isinstance(value, str) and tree and (inner := parse_object(value)) is not None and isinstance(inner, dict | list):
+        reduced = _reduce(inner, tree, leaf, depth + 1)
+        return None if reduced is None else json.dumps(reduced, ensure_ascii=False, separators=(",", ":"))
+    return value if leaf is not None and _survives(value, leaf) else None
+
+
+def _below(tree: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], bool | None]:
+    leaf, below = tree.get(key, (None, {}))
+    if (any_key := tree.get("*")) is not None:
+        leaf = any_key[0] if leaf is None else leaf or bool(any_key[0])
+        below = {**any_key[1], **below}
+    return below, leaf
+
+
+def _survives(value: Any, is_text: bool) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _LEAF_MAX and (is_text or value.replace(".", "", 1).isdigit())
+    return isinstance(value, int | float) and value == value
