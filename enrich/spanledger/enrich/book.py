@@ -73,103 +73,83 @@ class Versions(NamedTuple):
 def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int) -> list[CostEvent]:
     """The rows a charge asks for, one for each payer, as the first ever booked for it at `booked_ns`."""
     reading, call, payers, source, suppressed, surface, usage_state, _ = charge
-    usage = call.usage or NO_USAGE
-    if usage_state == "missing":
-        priced = _NOTHING_USED
-    else:
-        priced = prices.price(call, reading.start_ns)
-    tenant, claimed = payers.tenant, None
-    if reading.key_tenant is not None:
-        tenant, source = reading.key_tenant, "key"
-        claimed = payers.tenant if payers.tenant != tenant else None
-    event = CostEvent(
-        _event_id(reading.authority, reading.trace_id, reading.span_id, 0, 0, tenant, priced.cost_usd, usage),
-        "charge",
-        None,
-        None,
-        reading.start_ns,
-        reading.end_ns,
-        reading.received_ns,
-        booked_ns,
-        reading.authority,
-        tenant,
-        payers.user,
-        payers.session,
-        claimed,
-        source,
-        0,
-        None,
-        payers.initiator,
-        surface,
-        reading.operation,
-        call.provider,
-        call.request_model,
-        call.response_model,
-        call.service_tier,
-        call.region,
-        None,
-        call.response_id,
-        "error" if reading.failed else "ok",
-        call.error_type,
-        call.attempt,
-        call.tool_name,
-        reading.trace_id,
-        reading.span_id,
-        reading.parent_span_id or None,
-        payers.workflow,
-        payers.agent,
-        payers.feature,
-        payers.environment,
-        reading.resource.service,
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cache_read_tokens,
-        usage.cache_write_tokens,
-        usage.cache_write_5m_tokens,
-        usage.cache_write_1h_tokens,
-        usage.reasoning_tokens,
-        usage.extra,
-        max(0, (reading.end_ns - reading.start_ns) // 1_000_000),
-        priced.cost_usd,
-        None,
-        priced.cost_usd,
-        None,
-        "USD",
-        priced.lines,
-        usage_state,
-        priced.state,
-        priced.reason,
-        _provider_billing(usage_state),
-        usage_state != "missing",
-        reading.position,
-        call.dialect,
-        call.usage_basis,
-        versions.ruleset_id,
-        prices.catalog_id,
-        versions.engine_version,
-        tuple([span.hex() if trace == reading.trace_id else f"{trace.hex()}:{span.hex()}" for trace, span in suppressed]),
-        _emitter_cost(call.emitter_cost_usd),
-        call.prompt_hmac,
-        call.flags,
-    )
-    if payers.allocation and reading.key_tenant is None:
-        return [identified(part, 0, booked_ns) for part in split_event(event, payers.allocation)]
+    # unpacked once: this runs for every call, and a name is cheaper than an attribute
+    (
+        authority,
+        trace_id,
+        span_id,
+        parent_span_id,
+        start_ns,
+        end_ns,
+        _,
+        operation,
+        _,
+        resource,
+        _,
+        _,
+        failed,
+        position,
+        received_ns,
+        key_tenant,
+    ) = reading
+    (
+        dialect,
+        usage_basis,
+        provider,
+        request_model,
+        response_model,
+        response_id,
+        _,
+        service_tier,
+        region,
+        usage,
+        _,
+        emitter_cost,
+        error_type,
+        attempt,
+        tool_name,
+        prompt_hmac,
+        flags,
+    ) = call
+    payer, user, session, workflow, agent, feature, environment, initiator, allocation, _ = payers
+    usage = usage or NO_USAGE
+    input_tokens, output_tokens, cache_read, cache_write, cache_write_5m, cache_write_1h, reasoning, extra = usage
+    priced = _NOTHING_USED if usage_state == "missing" else prices.price(call, start_ns)
+    lines, cost_usd, price_state, price_reason = priced
+    tenant, claimed = payer, None
+    if key_tenant is not None:
+        tenant, source = key_tenant, "key"
+        claimed = payer if payer != key_tenant else None
+    # built as a plain tuple: the generated constructor would copy all its arguments once more
+    event = tuple.__new__(CostEvent, (
+        _event_id(authority, trace_id, span_id, 0, 0, tenant, cost_usd, usage), "charge", None, None,
+        start_ns, end_ns, received_ns, booked_ns,
+        authority, tenant, user, session, claimed, source, 0, None, initiator,
+        surface, operation, provider, request_model, response_model, service_tier, region, None, response_id,
+        "error" if failed else "ok", error_type, attempt, tool_name,
+        trace_id, span_id, parent_span_id or None, workflow, agent, feature, environment, resource.service,
+        input_tokens, output_tokens, cache_read, cache_write, cache_write_5m, cache_write_1h, reasoning, extra,
+        (end_ns - start_ns) // 1_000_000 if end_ns > start_ns else 0,
+        cost_usd, None, cost_usd, None, "USD", lines,
+        usage_state, price_state, price_reason, _PROVIDER_BILLING[usage_state], usage_state != "missing",
+        position, dialect, usage_basis, versions.ruleset_id, prices.catalog_id, versions.engine_version,
+        tuple([span.hex() if trace == trace_id else f"{trace.hex()}:{span.hex()}" for trace, span in suppressed]) if suppressed else (),
+        _emitter_cost(emitter_cost) if emitter_cost is not None else None, prompt_hmac, flags,
+    ))  # fmt: skip
+    if allocation and key_tenant is None:
+        return [identified(part, 0, booked_ns) for part in split_event(event, allocation)]
     return [event]
 
 
 _NOTHING_USED: Final = Priced((), None, "unpriced", "no_usage")
 
 
-def _provider_billing(usage_state: str) -> str:
-    if usage_state in ("measured", "partial"):
-        return "billed"
-    return "assumed" if usage_state in ("estimated", "aggregate") else "unknown"
+_PROVIDER_BILLING: Final = {"measured": "billed", "partial": "billed", "estimated": "assumed", "aggregate": "assumed", "missing": "unknown"}
+"""Whether the provider bills a call, by what is known of its usage; a silent call may have failed, or may not."""
 
 
-def _emitter_cost(text: str | None) -> int | None:
+def _emitter_cost(text: str) -> int | None:
     """What the emitter says it cost, rounded to atto-USD: emitters send floats, and it is only kept for comparison."""
-    if text is None:
-        return None
     try:
         numerator, denominator = rational_from_text(text)
     except ValueError:

@@ -16,18 +16,12 @@ def lend_payers(own: Payers, other: Payers) -> Payers:
     tenant, user, session, workflow, agent, feature, environment, initiator, allocation, sources = own
     if tenant is None and not allocation:
         tenant, allocation = other.tenant, other.allocation
-    return Payers(
-        tenant,
-        user or other.user,
-        session or other.session,
-        workflow or other.workflow,
-        agent or other.agent,
-        feature or other.feature,
-        environment or other.environment,
-        initiator or other.initiator,
-        allocation,
-        sources,
-    )
+    _, their_user, their_session, their_workflow, their_agent, their_feature, their_environment, their_initiator, _, _ = other
+    # a plain tuple: the generated constructor would copy the fields once more, and this runs for every call
+    return tuple.__new__(Payers, (
+        tenant, user or their_user, session or their_session, workflow or their_workflow, agent or their_agent,
+        feature or their_feature, environment or their_environment, initiator or their_initiator, allocation, sources,
+    ))  # fmt: skip
 
 
 def own_payers(reading: Reading) -> Payers:
@@ -41,15 +35,23 @@ class Inheritance:
     def __init__(self, nodes: Sequence[Reading], up: Sequence[int]) -> None:
         self._nodes, self._up = nodes, up
         self._known: dict[int, Payers] = {}
+        self._below: dict[tuple[int, int], Payers] = {}
+        """What any child of a span with a given resource starts from: siblings mostly share it."""
 
     def of(self, i: int) -> Payers:
         """Payers of span `i`: own, resource, then the nearest ancestor that says each field. Parent cycles end quietly."""
         known = self._known.get(i)
         if known is not None:
             return known
-        reading, above = self._nodes[i], self._known.get(self._up[i])
+        parent = self._up[i]
+        above = self._known.get(parent)
         if above is not None:
-            found = self._known[i] = lend_payers(lend_payers(reading.payers, reading.resource.payers), above)
+            reading = self._nodes[i]
+            at = (parent, id(reading.resource))
+            base = self._below.get(at)
+            if base is None:
+                base = self._below[at] = lend_payers(reading.resource.payers, above)
+            found = self._known[i] = lend_payers(reading.payers, base)
             return found
         path: list[int] = []
         seen: set[int] = set()

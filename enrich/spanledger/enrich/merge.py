@@ -15,13 +15,9 @@ def bears_usage(call: Call | None) -> bool:
     if call is None or call.usage is None:
         return False
     usage = call.usage
-    return bool(
-        usage.input_tokens
-        or usage.output_tokens
-        or usage.cache_read_tokens
-        or usage.cache_write_tokens
-        or any(count for _, count in usage.extra)
-    )
+    if usage.input_tokens or usage.output_tokens:
+        return True
+    return bool(usage.cache_read_tokens or usage.cache_write_tokens or any(count for _, count in usage.extra))
 
 
 @lru_cache(maxsize=4096)

@@ -52,11 +52,12 @@ def settle(traces: Iterable[Mapping[bytes, Reading]]) -> list[Charge]:
     up: list[int] = []
     for spans in traces:
         first = len(nodes)
-        index = dict(zip(spans, range(first, first + len(spans)), strict=True))
+        above = dict(zip(spans, range(first, first + len(spans)), strict=True)).get
         nodes += spans.values()
-        up += [index.get(reading.parent_span_id, -1) for reading in spans.values()]
-    calls = [i for i, reading in enumerate(nodes) if reading.kind == "inference" and reading.call is not None]
-    restating = [i for i, r in enumerate(nodes) if r.kind != "inference" and r.call is not None and bears_usage(r.call)]
+        up += [above(reading[3], -1) for reading in spans.values()]
+    speaking = [i for i, reading in enumerate(nodes) if reading[11] is not None]
+    calls = [i for i in speaking if nodes[i].kind == "inference"]
+    restating = [i for i in speaking if nodes[i].kind != "inference" and bears_usage(nodes[i].call)]
     if not calls and not restating:
         return []
     return _Settlement(nodes, up, calls, restating).charges()
@@ -76,7 +77,8 @@ class _Settlement:
         """The charges, innermost calls first, then the aggregates that stand for silent ones."""
         nested = self._nested()
         groups = [[i] for i in self.calls] if not nested and self._all_different() else self._told_together(nested)
-        told = [members for members in groups if any(bears_usage(self.nodes[i].call) for i in members)]
+        nodes = self.nodes
+        told = [members for members in groups if any(bears_usage(nodes[i].call) for i in members)]
         charges = [self._charge_of(members) for members in told]
         covered, up = self.covered, self.up
         for members in told:
@@ -135,18 +137,20 @@ class _Settlement:
         """For each inference span, the nearest inference spans below it (with no tool between), and whether an agent is between."""
         nodes, up = self.nodes, self.up
         nested: dict[int, list[tuple[int, bool]]] = {}
+        steps_max = len(nodes)
         for i in self.calls:
             at, agent, steps = up[i], False, 0
-            while at >= 0 and steps < len(nodes):
+            while at >= 0 and steps < steps_max:
                 above = nodes[at]
-                kind = above.kind
+                kind = above[6]
                 if kind == "inference":
                     if at != i and above.call is not None:
                         nested.setdefault(at, []).append((i, agent))
                     break
                 if kind == "tool":
                     break
-                agent = agent or above.operation in AGENT_OPERATIONS
+                if kind == "aggregate" and above[7] in AGENT_OPERATIONS:
+                    agent = True
                 at = up[at]
                 steps += 1
         return nested
