@@ -1,0 +1,92 @@
+"""The names a user may group and filter by, and the one place where they become SQL: names from a fixed list, values always bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from spanledger.store.errors import QueryError
+from spanledger.store.query import Range
+
+DIMENSIONS: Final[Mapping[str, str]] = {
+    "tenant": "tenant_id",
+    "user": "user_id",
+    "session": "session_id",
+    "workflow": "workflow",
+    "agent": "agent",
+    "feature": "feature",
+    "environment": "environment",
+    "service": "service",
+    "provider": "provider",
+    "model": "coalesce(response_model, request_model)",
+    "operation": "operation",
+    "surface": "cost_surface",
+    "tier": "service_tier",
+    "region": "region",
+    "tool": "tool_name",
+    "initiator": "initiator",
+    "authority": "authority",
+    "dialect": "dialect",
+    "catalog": "catalog_id",
+    "usage_state": "usage_state",
+    "price_state": "price_state",
+    "price_reason": "price_reason",
+}
+"""What a report can be by, and the expression over `entries` for it."""
+
+TIME_UNITS: Final = ("hour", "day", "week", "month")
+
+Filters = Mapping[str, str | Sequence[str | None] | None]
+"""Dimension → the value it must have, or one of some values; None is "unattributed"."""
+
+NO_FILTERS: Filters = {}
+
+
+class Conditions:
+    """A WHERE clause and its bound values."""
+
+    def __init__(self) -> None:
+        self._terms: list[str] = []
+        self.values: dict[str, Any] = {}
+
+    def add(self, term: str, **values: Any) -> None:
+        """Add a term of our own text; `$name` in it stands for a value given by that name."""
+        self._terms.append(term)
+        self.values.update(values)
+
+    @property
+    def sql(self) -> str:
+        """The clause; "true" where there is nothing to hold."""
+        return " AND ".join(self._terms) or "true"
+
+
+def conditions(window: Range, filters: Filters = NO_FILTERS, *, as_of_ns: int | None = None) -> Conditions:
+    """The rows of a window that pass the filters, as booked by `as_of_ns`. Raises QueryError for an unknown dimension.
+
+    A reversal repeats all that is filtered by, so whatever passes nets among itself.
+    """
+    found = Conditions()
+    since, until = window
+    if since is not None:
+        found.add("start_ns >= $since", since=since)
+    if until is not None:
+        found.add("start_ns < $until", until=until)
+    if as_of_ns is not None:
+        found.add("booked_ns <= $as_of", as_of=as_of_ns)
+    for number, (name, wanted) in enumerate(filters.items()):
+        if name not in DIMENSIONS:
+            raise QueryError(f"cannot filter by {name!r}; there are {', '.join(DIMENSIONS)}")
+        _add_filter(found, DIMENSIONS[name], wanted, f"filter_{number}")
+    return found
+
+
+def _add_filter(found: Conditions, expression: str, wanted: str | Sequence[str | None] | None, bound: str) -> None:
+    values = [wanted] if wanted is None or isinstance(wanted, str) else list(wanted)
+    named = [value for value in values if value is not None]
+    terms = []
+    if named:
+        terms.append(f"list_contains(${bound}, {expression})")
+        found.values[bound] = named
+    if len(named) < len(values):
+        terms.append(f"{expression} IS NULL")
+    found.add("(" + (" OR ".join(terms) or "false") + ")")

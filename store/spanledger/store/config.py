@@ -1,0 +1,44 @@
+"""The store's settings, checked when the program starts."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class StoreConfig(BaseModel):
+    """How the ledger is kept. Every default is meant to be left alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    past_days: int = Field(default=400, ge=1, le=36_500)
+    """Spans that start more than this many days before their receipt share one partition (event_date=1970-01-01)."""
+
+    future_days: int = Field(default=2, ge=1, le=365)
+    """Spans that start more than this many days after their receipt share one partition (event_date=9999-12-31)."""
+
+    index_bytes_max: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024)
+    """Memory for the index of stored traces; beyond it the days not asked for lately are read again when needed."""
+
+    compact_files_min: int = Field(default=8, ge=2)
+    """Small files of one table and day are merged once there are this many."""
+
+    compact_bytes_max: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024)
+    """A file of this size is not merged any more."""
+
+    compact_grace_seconds: float = Field(default=600.0, ge=0)
+    """How long files that were merged away stay for the readers that still use them."""
+
+    chargeless_days: float = Field(default=7.0, ge=0)
+    """Spans of traces without any charge are dropped this many days after their receipt; 0 keeps them for ever."""
+
+    query_memory_mb: int = Field(default=1024, ge=64)
+    """Memory that a report or query may take before it goes to the disk (in the data folder's tmp)."""
+
+    query_threads: int = Field(default=0, ge=0)
+    """Threads of a report or query; 0 is one per core."""
+
+    sql_rows_max: int = Field(default=10_000, ge=1)
+    """Most rows a `sql` query returns."""
+
+    sql_timeout_seconds: float = Field(default=30.0, gt=0)
+    """After this time a `sql` query is stopped."""

@@ -1,0 +1,96 @@
+"""Writing data files so that a file which has its final name is whole and on the disk: write, sync, rename, sync the folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from spanledger.store.crash import crash_point
+from spanledger.store.days import day_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Table = Literal["events", "spans"]
+TABLES: tuple[Table, ...] = ("events", "spans")
+UNFINISHED = ".tmp"
+
+
+class DataFile(NamedTuple):
+    """One Parquet file of the ledger as the metastore knows it; `path` is relative to the data folder, with '/'."""
+
+    path: str
+    table: Table
+    day: int
+    rows: int
+    size: int
+    position_min: int
+    position_max: int
+    start_ns_min: int
+    start_ns_max: int
+
+
+def partition_path(table: Table, day: int) -> str:
+    """The folder of a partition, relative to the data folder."""
+    return f"{table}/event_date={day_text(day)}"
+
+
+def commit_file_path(table: Table, day: int, number: int, position: int) -> str:
+    """The one name a commit's file can have: doing the commit again after a crash writes over what was left."""
+    return f"{partition_path(table, day)}/commit-{number:012d}-{position:020d}.parquet"
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folders(root: Path, folder: Path) -> None:
+    """Create `folder` under `root`, durably: a folder that is lost in a power cut takes its files along."""
+    missing = []
+    while folder != root and not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        sync_folder(each.parent)
+
+
+def write_parquet(root: Path, relative: str, table: pa.Table, options: dict[str, Any]) -> int:
+    """Write a table as a file of the data folder, durable except for its name (see `sync_folders`); returns its size."""
+    import pyarrow.parquet as pq  # here, not above: reports import this module and must not wait for Arrow
+
+    path = root / relative
+    make_folders(root, path.parent)
+    unfinished = path.with_name(path.name + UNFINISHED)
+    pq.write_table(table, unfinished, **options)
+    crash_point("parquet_written")
+    handle = os.open(unfinished, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+        size = os.fstat(handle).st_size
+    finally:
+        os.close(handle)
+    crash_point("parquet_synced")
+    unfinished.replace(path)
+    crash_point("parquet_renamed")
+    return size
+
+
+def sync_folders(root: Path, relatives: Iterable[str]) -> None:
+    """Make the names of these files durable."""
+    for folder in sorted({(root / relative).parent for relative in relatives}):
+        sync_folder(folder)
+
+
+def data_files(root: Path) -> Iterator[str]:
+    """The relative paths of all files, finished or not, in the table folders."""
+    for table in TABLES:
+        for path in (root / table).glob("event_date=*/*"):
+            yield path.relative_to(root).as_posix()

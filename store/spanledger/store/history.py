@@ -1,0 +1,145 @@
+"""What is already stored of the traces and link keys at hand: the memory that settlement falls back on, for ever.
+
+Two steps. The file indexes say which rows of which files may belong to a wanted trace; then only those row groups are read, and the
+rows themselves decide (the whole trace id, and the authority: nothing sent under one account may touch another's).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanledger.enrich.events import CostEvent
+from spanledger.enrich.records import Reading
+from spanledger.store.days import DAY_NS, days_to_search
+from spanledger.store.files import DataFile, Table
+from spanledger.store.index import IndexCache, Keys, trace_keys
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TraceKey = tuple[str, bytes]
+
+
+class StoredTrace(NamedTuple):
+    """All that is stored of a trace: its spans, and its ledger entries in booking order."""
+
+    readings: tuple[Reading, ...]
+    booked: tuple[CostEvent, ...]
+
+
+class Files(NamedTuple):
+    """The live files at one moment, by table and day."""
+
+    spans: Mapping[int, list[DataFile]]
+    events: Mapping[int, list[DataFile]]
+
+
+LiveFiles = Callable[[], Files]
+
+
+class StoredHistory:
+    """Answers for the ledger in one data folder. Not for use by several threads at a time."""
+
+    def __init__(self, root: Path, live_files: LiveFiles, indexes: IndexCache) -> None:
+        self._root = root
+        self._live_files = live_files
+        self._indexes = indexes
+
+    def traces(self, wanted: Mapping[TraceKey, AbstractSet[int]]) -> dict[TraceKey, StoredTrace]:
+        """The stored ones among the wanted traces; the sets are the days (days since 1970) of the spans at hand.
+
+        Each day and its neighbours are searched; where spans turn up on a further day, so are that day's neighbours.
+        """
+        readings: defaultdict[TraceKey, list[Reading]] = defaultdict(list)
+        searched: defaultdict[TraceKey, set[int]] = defaultdict(set)
+        asked: dict[TraceKey, set[int]] = {key: days_to_search(days) for key, days in wanted.items()}
+        while asked:
+            for key, days in asked.items():
+                searched[key] |= days
+            asked = self._search_spans(asked, searched, readings)
+        booked = self._search_events({key: searched[key] for key in readings})
+        return {key: StoredTrace(tuple(found), tuple(booked.get(key, ()))) for key, found in readings.items()}
+
+    def _search_spans(
+        self,
+        asked: Mapping[TraceKey, set[int]],
+        searched: Mapping[TraceKey, set[int]],
+        readings: defaultdict[TraceKey, list[Reading]],
+    ) -> dict[TraceKey, set[int]]:
+        """Collect spans of the asked traces; returns where to look further."""
+        from spanledger.store import span_rows  # Arrow: see files.write_parquet
+
+        further: defaultdict[TraceKey, set[int]] = defaultdict(set)
+        for day, rows in self._rows("spans", asked):
+            for reading in span_rows.from_table(rows):
+                key = (reading.authority, reading.trace_id)
+                if day not in asked.get(key, ()):
+                    continue
+                readings[key].append(reading)
+                further[key] |= days_to_search((reading.start_ns // DAY_NS,)) - searched[key]
+        return {key: days for key, days in further.items() if days}
+
+    def _search_events(self, asked: Mapping[TraceKey, set[int]]) -> dict[TraceKey, list[CostEvent]]:
+        from spanledger.store import event_rows  # Arrow: see files.write_parquet
+
+        tables = [rows for _, rows in self._rows("events", asked)]
+        booked: defaultdict[TraceKey, list[CostEvent]] = defaultdict(list)
+        if tables:
+            import pyarrow as pa  # see files.write_parquet
+
+            for event in event_rows.from_table(pa.concat_tables(tables)):
+                booked[event.authority, event.trace_id].append(event)
+        return booked
+
+    def _rows(self, table: Table, asked: Mapping[TraceKey, set[int]]) -> Iterable[tuple[int, pa.Table]]:
+        """(day, rows) of the files of each asked day; rows of other traces may be among them."""
+        by_day: defaultdict[int, list[bytes]] = defaultdict(list)
+        files = getattr(self._live_files(), table)
+        for key, days in asked.items():
+            for day in days & files.keys():
+                by_day[day].append(key[1])
+        for day, traces in by_day.items():
+            keys = np.unique(trace_keys(b"".join(traces)))
+            for file in files[day]:
+                rows = self._indexes.get(file).traces.rows_of(keys)
+                if len(rows):
+                    yield day, read_rows(self._root / file.path, rows)
+
+    def linked(self, keys: Mapping[int, AbstractSet[int]]) -> set[TraceKey]:
+        """The traces with a stored span that has one of these link keys (uint64) on one of these days or their neighbours."""
+        files = self._live_files().spans
+        by_day: defaultdict[int, list[int]] = defaultdict(list)
+        for key, days in keys.items():
+            for day in days_to_search(days) & files.keys():
+                by_day[day].append(key)
+        found: set[TraceKey] = set()
+        for day, wanted in by_day.items():
+            array: Keys = np.unique(np.array(wanted, np.uint64))
+            for file in files[day]:
+                rows = self._indexes.get(file).links.rows_of(array)
+                if len(rows):
+                    table = read_rows(self._root / file.path, np.unique(rows), ["authority", "trace_id"])
+                    found.update(zip(table.column("authority").to_pylist(), table.column("trace_id").to_pylist(), strict=True))
+        return found
+
+
+def read_rows(path: Path, rows: NDArray[np.int64], columns: list[str] | None = None) -> pa.Table:
+    """These rows (ascending) of a file, reading only the row groups that hold them."""
+    import pyarrow as pa  # see files.write_parquet
+    import pyarrow.parquet as pq  # as above
+
+    with pq.ParquetFile(path, memory_map=False) as file:
+        ends = np.cumsum([file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)])
+        groups = np.searchsorted(ends, rows, "right")
+        parts = []
+        for group in np.unique(groups).tolist():
+            first = int(ends[group - 1]) if group else 0
+            parts.append(file.read_row_group(group, columns).take(pa.array(rows[groups == group] - first)))
+    return pa.concat_tables(parts)

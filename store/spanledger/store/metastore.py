@@ -1,0 +1,311 @@
+"""The metastore: the one place that says what the ledger consists of, so that a crash anywhere leaves all of a commit or nothing.
+
+SQLite in WAL mode with `synchronous=FULL`, set on every connection: a transaction that returned survives a power cut. All
+that must never disagree lives here: commits, files, keys, settings, leases, tenants, catalogs.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from spanledger.store.crash import crash_point
+from spanledger.store.days import day_number, day_text
+from spanledger.store.errors import LedgerBusyError, LedgerFencedError, LedgerNotFoundError, LedgerVersionError
+from spanledger.store.files import DataFile, Table
+
+FILE_NAME = "meta.sqlite"
+BUSY_SECONDS = 30
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    CREATE TABLE commits (
+        number INTEGER PRIMARY KEY,
+        position INTEGER NOT NULL,
+        open_position INTEGER NOT NULL,
+        booked_ns INTEGER NOT NULL,
+        event_rows INTEGER NOT NULL,
+        span_rows INTEGER NOT NULL,
+        entries_total INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE files (
+        path TEXT PRIMARY KEY,
+        table_name TEXT NOT NULL CHECK (table_name IN ('events', 'spans')),
+        event_date TEXT NOT NULL,
+        rows INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        position_min INTEGER NOT NULL,
+        position_max INTEGER NOT NULL,
+        start_ns_min INTEGER NOT NULL,
+        start_ns_max INTEGER NOT NULL,
+        schema_version INTEGER NOT NULL,
+        added_in_commit INTEGER NOT NULL REFERENCES commits (number),
+        removed_in_commit INTEGER REFERENCES commits (number),
+        removed_ns INTEGER
+    ) STRICT;
+    CREATE INDEX files_live ON files (table_name, event_date) WHERE removed_in_commit IS NULL;
+    CREATE INDEX files_removed ON files (removed_ns) WHERE removed_in_commit IS NOT NULL;
+    CREATE TABLE keys (
+        key_id TEXT PRIMARY KEY,
+        secret_sha256 BLOB NOT NULL,
+        authority TEXT NOT NULL,
+        tenant TEXT,
+        scopes TEXT NOT NULL,
+        name TEXT NOT NULL,
+        created_ns INTEGER NOT NULL,
+        expires_ns INTEGER,
+        revoked_ns INTEGER
+    ) STRICT;
+    CREATE TABLE leases (
+        name TEXT PRIMARY KEY,
+        holder TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        expires_ns INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE tenants (
+        authority TEXT NOT NULL,
+        tenant_id TEXT NOT NULL,
+        name TEXT,
+        settings TEXT NOT NULL DEFAULT '{}',
+        created_ns INTEGER NOT NULL,
+        PRIMARY KEY (authority, tenant_id)
+    ) STRICT;
+    CREATE TABLE catalogs (
+        catalog_id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        source TEXT NOT NULL,
+        body BLOB NOT NULL,
+        added_ns INTEGER NOT NULL
+    ) STRICT;
+    """,
+)
+"""Each entry takes the schema one version on; entries are only ever added."""
+
+
+class Commit(NamedTuple):
+    """One line of the commit log. `entries_total` counts the ledger entries booked up to and including it."""
+
+    number: int
+    position: int
+    open_position: int
+    booked_ns: int
+    event_rows: int
+    span_rows: int
+    entries_total: int
+
+
+BEFORE_ALL = Commit(0, 0, 0, 0, 0, 0, 0)
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection with every safety set; transactions are begun and ended by hand."""
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+class _FileGoneError(Exception):
+    """A file that was to be replaced is not live any more."""
+
+
+class Metastore:
+    """A connection to the metastore of a data folder. Use one per thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    @classmethod
+    def open(cls, data_dir: Path, *, read_only: bool = False) -> Metastore:
+        """Open the metastore, creating or migrating it unless `read_only`.
+
+        Raises LedgerNotFoundError if there is none to read, LedgerVersionError if a newer version wrote it.
+        """
+        path = data_dir / FILE_NAME
+        if read_only and not path.exists():
+            raise LedgerNotFoundError(f"there is no ledger in {data_dir}: no {FILE_NAME}")
+        if not read_only:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Before SQLite makes it with the umask's mode: it holds key hashes and who the tenants are.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        store = cls(connect(path, read_only=read_only))
+        try:
+            store._check_version(data_dir, read_only=read_only)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _check_version(self, data_dir: Path, *, read_only: bool) -> None:
+        version = self.schema_version
+        if version > len(MIGRATIONS):
+            raise LedgerVersionError(
+                f"{data_dir} was written by a newer spanledger (metastore {version}, this one knows {len(MIGRATIONS)})"
+            )
+        if read_only and version == 0:
+            raise LedgerNotFoundError(f"there is no ledger in {data_dir}: its {FILE_NAME} is empty")
+        if read_only or version == len(MIGRATIONS):
+            return
+        with self.transaction():
+            for number in range(self.schema_version, len(MIGRATIONS)):
+                for statement in filter(str.strip, MIGRATIONS[number].split(";")):
+                    self.connection.execute(statement)
+                self.connection.execute(f"PRAGMA user_version = {number + 1:d}")
+
+    @property
+    def schema_version(self) -> int:
+        """How many migrations the file has seen."""
+        return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One write transaction: all of it or nothing. Readers go on meanwhile."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    # commits and files
+
+    def last_commit(self) -> Commit:
+        """The newest commit; BEFORE_ALL in an empty ledger."""
+        row = self.connection.execute("SELECT * FROM commits ORDER BY number DESC LIMIT 1").fetchone()
+        return BEFORE_ALL if row is None else Commit(*row)
+
+    def add_commit(self, commit: Commit, files: Sequence[DataFile], schema_version: int) -> None:
+        """Book a commit whose files are on the disk.
+
+        Raises LedgerFencedError if another writer has committed since: the caller's idea of the ledger is stale.
+        """
+        with self.transaction():
+            last = self.last_commit().number
+            if last != commit.number - 1:
+                raise LedgerFencedError(f"commit {commit.number} cannot follow commit {last}: another writer has taken over this ledger")
+            self.connection.execute("INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?)", commit)
+            self._insert_files(files, schema_version, commit.number)
+            crash_point("metastore_written")
+        crash_point("metastore_committed")
+
+    def swap_files(self, old: Iterable[str], new: Sequence[DataFile], schema_version: int, removed_ns: int, lease: tuple[str, str]) -> bool:
+        """Replace files by others with the same rows; False (and nothing done) if one of the old ones is gone already.
+
+        `lease` is the (name, holder) that must still be in force: one who slept through its end may not swap.
+        """
+        try:
+            with self.transaction():
+                held = "SELECT 1 FROM leases WHERE name = ? AND holder = ? AND expires_ns > ?"
+                if self.connection.execute(held, (*lease, removed_ns)).fetchone() is None:
+                    raise _FileGoneError(lease[0])
+                last = self.last_commit().number
+                for path in old:
+                    changed = self.connection.execute(
+                        "UPDATE files SET removed_in_commit = ?, removed_ns = ? WHERE path = ? AND removed_in_commit IS NULL",
+                        (last, removed_ns, path),
+                    ).rowcount
+                    if changed != 1:
+                        raise _FileGoneError(path)
+                self._insert_files(new, schema_version, last)
+                crash_point("swap_written")
+        except _FileGoneError:
+            return False
+        return True
+
+    def _insert_files(self, files: Sequence[DataFile], schema_version: int, number: int) -> None:
+        self.connection.executemany(
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+            [(f.path, f.table, day_text(f.day), *f[3:], schema_version, number) for f in files],
+        )
+
+    def live_files(
+        self,
+        table: Table,
+        *,
+        days: Iterable[int] | None = None,
+        start_ns: tuple[int | None, int | None] = (None, None),
+        position_min: int | None = None,
+    ) -> list[DataFile]:
+        """The files the table consists of now, oldest first, narrowed to partitions, to a half-open time range, or to journal positions."""
+        columns = "path, table_name, event_date, rows, bytes, position_min, position_max, start_ns_min, start_ns_max"
+        sql = [f"SELECT {columns} FROM files WHERE removed_in_commit IS NULL AND table_name = ?"]  # noqa: S608 - our own names, bound values
+        bound: list[Any] = [table]
+        if days is not None:
+            wanted = [day_text(day) for day in days if -719_162 <= day <= 2_932_896]
+            sql.append("AND event_date IN (SELECT value FROM json_each(?))")
+            bound.append("[" + ",".join(f'"{day}"' for day in wanted) + "]")
+        since, until = start_ns
+        for text, value in (("AND start_ns_max >= ?", since), ("AND start_ns_min < ?", until), ("AND position_max >= ?", position_min)):
+            if value is not None:
+                sql.append(text)
+                bound.append(value)
+        sql.append("ORDER BY rowid")
+        rows = self.connection.execute(" ".join(sql), bound)
+        return [DataFile(path, name, day_number(day), *rest) for path, name, day, *rest in rows]
+
+    def known_paths(self) -> set[str]:
+        """Every path the metastore has ever heard of and not forgotten: live ones and removed ones in their grace."""
+        return {path for (path,) in self.connection.execute("SELECT path FROM files")}
+
+    def removed_files(self, before_ns: int) -> list[str]:
+        """Files that compaction replaced before this time."""
+        return [path for (path,) in self.connection.execute("SELECT path FROM files WHERE removed_ns < ?", (before_ns,))]
+
+    def forget_files(self, paths: Iterable[str]) -> None:
+        """Drop removed files from the records, once they are deleted."""
+        with self.transaction():
+            self.connection.executemany("DELETE FROM files WHERE path = ? AND removed_in_commit IS NOT NULL", [(path,) for path in paths])
+
+    # settings
+
+    def setting(self, name: str) -> str | None:
+        """A stored setting, or None."""
+        row = self.connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Store a setting."""
+        with self.transaction():
+            self.connection.execute(
+                "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+            )
+
+    # leases
+
+    def take_lease(self, name: str, holder: str, seconds: float, now_ns: int | None = None) -> int:
+        """Take or renew the right to do `name` alone for some seconds; returns its epoch, which grows with every new holder.
+
+        Raises LedgerBusyError while another holds it.
+        """
+        now = time.time_ns() if now_ns is None else now_ns
+        expires = now + int(seconds * 1_000_000_000)
+        with self.transaction():
+            row = self.connection.execute("SELECT holder, epoch, expires_ns FROM leases WHERE name = ?", (name,)).fetchone()
+            if row is not None and row[0] != holder and row[2] > now:
+                raise LedgerBusyError(f"{name} is being done by {row[0]}")
+            epoch = 1 if row is None else int(row[1]) + (row[0] != holder)
+            self.connection.execute(
+                "INSERT INTO leases VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                " SET holder = excluded.holder, epoch = excluded.epoch, expires_ns = excluded.expires_ns",
+                (name, holder, epoch, expires),
+            )
+        return epoch
+
+    def end_lease(self, name: str, holder: str) -> None:
+        """Give a lease back; nothing happens if it is not ours any more."""
+        with self.transaction():
+            self.connection.execute("UPDATE leases SET expires_ns = 0 WHERE name = ? AND holder = ?", (name, holder))

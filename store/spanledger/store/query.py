@@ -1,0 +1,82 @@
+"""A DuckDB connection that sees one snapshot of the ledger and nothing else: no other file, no network, no extension, no setting.
+
+The snapshot is the list of live files at one moment of the metastore. Files are immutable and stay for a grace after compaction has
+replaced them, so a running query is never disturbed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from spanledger.store.files import DataFile
+from spanledger.store.ledger import Ledger
+from spanledger.store.schema import EVENT_FIELDS, SPAN_FIELDS, Field, sql_schema
+
+Range = tuple[int | None, int | None]
+"""Half-open, nanoseconds UTC; None is open."""
+
+EVERYTHING: Range = (None, None)
+
+
+@contextmanager
+def snapshot(ledger: Ledger, window: Range = EVERYTHING, *, spans: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A locked-down connection with the view `entries` (every row of the ledger) and, if asked for, `spans`.
+
+    Files without a row in the window are left out; rows outside of it are not, so a query says the window again.
+    """
+    event_files, span_files = live_files(ledger, window, spans=spans)
+    connection = duckdb.connect(":memory:", config=_settings(ledger))
+    try:
+        _add_view(connection, ledger, "entries", EVENT_FIELDS, event_files)
+        if spans:
+            _add_view(connection, ledger, "spans", SPAN_FIELDS, span_files)
+        _lock_down(connection, [str((ledger.data_dir / file.path).resolve()) for file in (*event_files, *span_files)])
+        yield connection
+    finally:
+        connection.close()
+
+
+def live_files(ledger: Ledger, window: Range, *, spans: bool) -> tuple[list[DataFile], list[DataFile]]:
+    """The files of both tables at one moment."""
+    store = ledger.metastore
+    store.connection.execute("BEGIN")
+    try:
+        events = store.live_files("events", start_ns=window)
+        return events, store.live_files("spans", start_ns=window) if spans else []
+    finally:
+        store.connection.execute("COMMIT")
+
+
+def _settings(ledger: Ledger) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "memory_limit": f"{ledger.config.query_memory_mb}MB",
+        "temp_directory": str(ledger.data_dir.resolve() / "tmp"),
+        "autoload_known_extensions": False,
+        "autoinstall_known_extensions": False,
+        "allow_community_extensions": False,
+        "allow_persistent_secrets": False,
+        "python_enable_replacements": False,  # a table name must never resolve to a variable of this program
+    }
+    if ledger.config.query_threads:
+        settings["threads"] = ledger.config.query_threads
+    return settings
+
+
+def _add_view(connection: duckdb.DuckDBPyConnection, ledger: Ledger, name: str, fields: tuple[Field, ...], files: list[DataFile]) -> None:
+    if files:
+        paths = [str((ledger.data_dir / file.path).resolve()) for file in files]
+        connection.read_parquet(paths, hive_partitioning=True).create_view(name)
+    else:
+        connection.execute(f"CREATE TABLE {name} ({sql_schema(fields)}, event_date DATE)")
+
+
+def _lock_down(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> None:
+    """From here on the connection reads these files and nothing else, and cannot be told otherwise."""
+    literals = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)  # SET takes no bound values
+    connection.execute(f"SET allowed_paths = [{literals}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")

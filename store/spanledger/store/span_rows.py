@@ -1,0 +1,150 @@
+"""Readings as rows of the `spans` table, and back, exactly: what settlement needs to put a trace right months later.
+
+Payers and resources repeat from span to span, so each is made into text once a commit. They are JSON objects of what is set, so a
+field that comes later is absent from old rows and nothing else. A call's fields are columns: most spans have none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+from spanledger.enrich.records import NOBODY, Call, Payers, Reading, Resource, Usage
+from spanledger.store import encode
+from spanledger.store.schema import SPAN_FIELDS
+
+SCHEMA = encode.arrow_schema(SPAN_FIELDS)
+_FIELDS = {field.name: field for field in SPAN_FIELDS}
+_CALL_COLUMNS = tuple(field.name for field in SPAN_FIELDS[16:40])
+_COUNT_COLUMNS = Usage._fields[:7]
+
+LinkKeys = Callable[[Reading], tuple[int, ...]]
+
+
+def to_table(readings: Sequence[Reading], link_keys: LinkKeys) -> pa.Table:
+    """The rows of these readings, in their order. Raises RowError if one does not fit the schema."""
+    if not readings:
+        return SCHEMA.empty_table()
+    values: dict[str, Sequence[Any]] = dict(zip(Reading._fields, zip(*readings, strict=True), strict=True))
+    resources, calls = values["resource"], values["call"]
+    values["parent_span_id"] = [each or None for each in values["parent_span_id"]]
+    values["service"] = [each.service for each in resources]
+    values["resource_payers"] = _payer_texts([each.payers for each in resources])
+    values["payers"] = _payer_texts(values["payers"])
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {field.name: encode.column(field, values[field.name]) for field in SPAN_FIELDS[:16]}
+    columns.update(_call_columns(calls))
+    columns.update(_link_columns(readings, calls, link_keys))
+    return pa.Table.from_arrays([columns[field.name] for field in SPAN_FIELDS], schema=SCHEMA)
+
+
+def _payer_texts(payers: Sequence[Payers]) -> list[str | None]:
+    """One text for each object: the readings keep their payers alive meanwhile, so an object's id cannot be taken by another."""
+    known: dict[int, str | None] = {id(NOBODY): None}
+    found = []
+    for each in payers:
+        key = id(each)
+        if key not in known:
+            known[key] = payers_text(each)
+        found.append(known[key])
+    return found
+
+
+def payers_text(payers: Payers) -> str | None:
+    """Payers as JSON of what is set; None for nobody."""
+    if payers == NOBODY:
+        return None
+    said = {name: value for name, value in zip(Payers._fields, payers, strict=True) if value not in (None, ())}
+    return json.dumps(said, separators=(",", ":"))
+
+
+@lru_cache(maxsize=4096)
+def payers_from_text(text: str | None) -> Payers:
+    """The payers of a stored text."""
+    if text is None:
+        return NOBODY
+    fields = json.loads(text)
+    for name in ("allocation", "sources"):
+        if name in fields:
+            fields[name] = tuple(tuple(pair) for pair in fields[name])
+    return Payers(**fields)
+
+
+def _call_columns(calls: Sequence[Call | None]) -> dict[str, pa.Array | pa.ChunkedArray]:
+    """The call's columns: made for the spans that have one, then spread out over all rows."""
+    present = [call for call in calls if call is not None]
+    if not present:
+        return {name: pa.nulls(len(calls), encode.ARROW_TYPES[_FIELDS[name].type]) for name in _CALL_COLUMNS}
+    columns = dict(zip(Call._fields, zip(*present, strict=True), strict=True))
+    usages = columns.pop("usage")
+    if None in usages:
+        none = Usage(extra=None)  # type: ignore[arg-type]  # a NULL list stands for "no usage", an empty one for "no further quantities"
+        usages = tuple(usage or none for usage in usages)
+    counts = dict(zip((*_COUNT_COLUMNS, "usage"), zip(*usages, strict=True), strict=True))
+    columns |= counts
+    dense = pa.Table.from_arrays([encode.column(_FIELDS[name], columns[name]) for name in _CALL_COLUMNS], names=list(_CALL_COLUMNS))
+    if len(present) == len(calls):
+        return dict(zip(_CALL_COLUMNS, dense.columns, strict=True))
+    numbers = 0
+    rows: list[int | None] = []
+    for call in calls:
+        if call is None:
+            rows.append(None)
+        else:
+            rows.append(numbers)
+            numbers += 1
+    return dict(zip(_CALL_COLUMNS, dense.take(pa.array(rows, pa.int64())).columns, strict=True))
+
+
+def _link_columns(readings: Sequence[Reading], calls: Sequence[Call | None], link_keys: LinkKeys) -> dict[str, pa.Array]:
+    first: list[int | None] = []
+    second: list[int | None] = []
+    for reading, call in zip(readings, calls, strict=True):
+        keys = link_keys(reading) if call is not None and reading.kind == "inference" else ()
+        first.append(keys[0] if keys else None)
+        second.append(keys[1] if len(keys) > 1 else None)
+    return {"link_key_1": encode.column(_FIELDS["link_key_1"], first), "link_key_2": encode.column(_FIELDS["link_key_2"], second)}
+
+
+def from_table(table: pa.Table) -> list[Reading]:
+    """The readings of these rows, in the order of the rows."""
+    data = {name: table.column(name).to_pylist() for name in table.column_names}
+    resources = [_resource(service, payers) for service, payers in zip(data["service"], data["resource_payers"], strict=True)]
+    calls = _calls(data)
+    rows = zip(
+        data["authority"],
+        data["trace_id"],
+        data["span_id"],
+        [parent or b"" for parent in data["parent_span_id"]],
+        data["start_ns"],
+        data["end_ns"],
+        data["kind"],
+        data["operation"],
+        data["scope"],
+        resources,
+        map(payers_from_text, data["payers"]),
+        calls,
+        data["failed"],
+        data["position"],
+        data["received_ns"],
+        data["key_tenant"],
+        strict=True,
+    )
+    return [Reading._make(row) for row in rows]
+
+
+@lru_cache(maxsize=4096)
+def _resource(service: str | None, payers: str | None) -> Resource:
+    return Resource(service, payers_from_text(payers))
+
+
+def _calls(data: dict[str, list[Any]]) -> list[Call | None]:
+    extras = [None if items is None else tuple((item["unit"], item["quantity"]) for item in items) for items in data["usage"]]
+    usages = [None if row[-1] is None else Usage._make(row) for row in zip(*(data[name] for name in _COUNT_COLUMNS), extras, strict=True)]
+    flags = [tuple(each or ()) for each in data["flags"]]
+    columns = {**data, "usage": usages, "flags": flags}
+    rows = zip(*(columns[name] for name in Call._fields), strict=True)
+    return [None if row[0] is None else Call._make(row) for row in rows]
