@@ -7,8 +7,9 @@ import io
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Literal, NamedTuple
+from typing import IO, Literal, NamedTuple, cast
 
 from spanledger.cli.errors import UserError
 
@@ -22,7 +23,7 @@ _SPAN_KEYS = (b'"resourceSpans"', b'"resource_spans"')
 _OTHER_KEYS = (b'"resourceLogs"', b'"resourceMetrics"', b'"resourceProfiles"')
 
 
-class BadInput(UserError):  # noqa: N818 - it is what the user is told
+class BadInput(UserError):
     """A file, or a line of one, that holds no export request we can read."""
 
 
@@ -71,8 +72,8 @@ def _suffix(path: Path) -> str:
 def read_input(source: Input) -> Iterator[Request | BadInput]:
     """The requests of one input; a line that is none comes as a BadInput value, a file that is none ends in one."""
     try:
-        with _opened(source) as file:
-            yield from _requests(file, source)
+        with ExitStack() as stack:
+            yield from _requests(_opened(source, stack), source)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         yield BadInput(f"{source.name}: damaged gzip data ({error})")
     except IsADirectoryError:
@@ -81,11 +82,12 @@ def read_input(source: Input) -> Iterator[Request | BadInput]:
         yield BadInput(f"{source.name}: {error.strerror or error}")
 
 
-def _opened(source: Input) -> IO[bytes]:
+def _opened(source: Input, stack: ExitStack) -> IO[bytes]:
     """The bytes of an input, inflated if they are gzip, whatever the name says."""
-    file: IO[bytes] = io.BufferedReader(sys.stdin.buffer) if source.path is None else source.path.open("rb")  # type: ignore[arg-type] # stdin.buffer is a raw-like reader
-    peeked = file.peek(2)[:2]  # type: ignore[attr-defined] # both are BufferedReaders
-    return gzip.GzipFile(fileobj=file) if peeked == b"\x1f\x8b" else file
+    raw: IO[bytes] = sys.stdin.buffer if source.path is None else stack.enter_context(source.path.open("rb"))
+    if not isinstance(raw, io.BufferedReader) or raw.peek(2)[:2] != b"\x1f\x8b":
+        return raw
+    return cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=raw)))
 
 
 def _requests(file: IO[bytes], source: Input) -> Iterator[Request | BadInput]:

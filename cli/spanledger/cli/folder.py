@@ -42,7 +42,7 @@ class DataFolder:
         self.path = path
         self.journal = path / "journal"
         self.quarantine = path / "quarantine.jsonl"
-        self._lock = path / "lock"
+        self._lock = path / "server.lock"
         self._secret = path / "secret"
         self._server = path / "server.json"
 

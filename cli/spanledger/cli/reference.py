@@ -41,11 +41,9 @@ def _section(command: Any, path: str, level: int) -> list[str]:
     parts = [f"{'#' * level} {path}", ""]
     parts += [*_help(command.help or ""), ""]
     context = typer.Context(command, info_name=path)
-    usage = " ".join(command.collect_usage_pieces(context))
-    parts += ["```", f"{path} {usage}".rstrip(), "```", ""]
-    rows = [row for parameter in command.get_params(context) if (row := _parameter(parameter, context)) is not None]
+    rows = [row for parameter in command.get_params(context) if (row := _parameter(parameter)) is not None]
     if rows:
-        parts += ["| | | |", "| --- | --- | --- |", *rows, ""]
+        parts += ["| Option | Meaning | |", "| --- | --- | --- |", *rows, ""]
     for name, sub in getattr(command, "commands", {}).items():
         parts += _section(sub, f"{path} {name}", level + 1)
     return parts
@@ -65,19 +63,17 @@ def _help(text: str) -> list[str]:
     return [*"\n".join(lines).strip().splitlines(), *(["", "```sh", *examples, "```"] if examples else [])]
 
 
-def _parameter(parameter: Any, context: Any) -> str | None:
+def _parameter(parameter: Any) -> str | None:
     if "--help" in parameter.opts:
         return None
-    said = (parameter.get_help_record(context) or ("", "")) if parameter.param_type_name == "option" else (parameter.make_metavar(context), parameter.help or "")
-    names, text = said
-    notes = ""
-    if parameter.param_type_name == "option":
-        text = parameter.help or ""
-        default = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
-        shown = parameter.show_default is not False and default not in (None, (), False, "")
-        default = getattr(default, "value", default)
-        notes = "; ".join([f"default `{default}`"] * shown + ([f"`{parameter.envvar}`"] if parameter.envvar else []))
-    return f"| `{_cell(names)}` | {_cell(text)} | {notes} |"
+    metavar = parameter.metavar or ""
+    if parameter.param_type_name != "option":
+        return f"| `{_cell(metavar or parameter.name.upper())}` | {_cell(parameter.help or '')} | |"
+    names = ", ".join(parameter.opts) + (f" {metavar}" if metavar else "")
+    default = parameter.show_default if isinstance(parameter.show_default, str) else getattr(parameter.default, "value", parameter.default)
+    notes = [f"default `{default}`"] if parameter.show_default is not False and default not in (None, (), False, "") else []
+    notes += [f"`{parameter.envvar}`"] if parameter.envvar else []
+    return f"| `{_cell(names)}` | {_cell(parameter.help or '')} | {'; '.join(notes)} |"
 
 
 def _cell(text: str) -> str:

@@ -37,6 +37,6 @@ def explain(
 
       spanledger explain chatcmpl-9aF2 --format markdown
     """
-    from spanledger.cli.explaining import explain_to
+    from spanledger.cli.explain import explain_to
 
     explain_to(options.existing_data(data), identifier, output.value)

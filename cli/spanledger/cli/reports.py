@@ -1,0 +1,102 @@
+"""Asks the store for reports, events and queries, and writes the rows in the format asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from spanledger.cli.options import Format
+from spanledger.cli.render import write_rows
+from spanledger.store.entries import EVENT_KEYS, events
+from spanledger.store.ledger import Ledger
+from spanledger.store.reports import Table, report
+from spanledger.store.times import parse_window
+
+EVENT_TABLE = (
+    "start_time",
+    "kind",
+    "tenant_id",
+    "provider",
+    "model",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "usage_state",
+    "span_id",
+)
+"""What the table of events shows: what people look at; the other formats have every column."""
+
+UNATTRIBUTED = "(unattributed)"
+
+Chosen = Mapping[str, Sequence[str]]
+
+
+def store_filters(chosen: Chosen) -> dict[str, list[str | None]]:
+    """Filters as the store takes them: an empty name on the command line is «has none»."""
+    return {name: [value or None for value in values] for name, values in chosen.items()}
+
+
+def print_report(
+    data: Path, by: Sequence[str], since: str | None, until: str | None, tz: str, chosen: Chosen, limit: int | None, output: Format
+) -> None:
+    """Write a report; `limit` keeps the first rows, the totals are of all."""
+    with Ledger.open(data, read_only=True) as ledger:
+        window = parse_window(since, until, time.time_ns(), tz)
+        table = report(ledger, [name.strip() for name in by], window=window, tz=tz, filters=store_filters(chosen))
+    print_table(table, limit, output)
+
+
+def print_table(table: Table, limit: int | None, output: Format, title: str | None = None) -> None:
+    """Write a store's table; in tables for people an absent payer reads as unattributed."""
+    rows: list[tuple[Any, ...]] = table.rows[:limit]
+    totals: tuple[Any, ...] = table.totals
+    if output in (Format.table, Format.markdown):
+        rows = [(*(_named(name, value) for name, value in zip(table.columns[: table.by], row, strict=False)), *row[table.by :]) for row in rows]
+        totals = ("total", *totals[1:]) if table.by else totals
+    write_rows(table.columns, rows, output, totals=totals, title=title)
+
+
+def _named(dimension: str, value: Any) -> Any:
+    return UNATTRIBUTED if value is None and dimension in {"tenant", "user", "session"} else value
+
+
+def print_top(data: Path, by: Sequence[str], since: str | None, until: str | None, limit: int, output: Format) -> None:
+    """Write the costliest rows of a window, whatever they are grouped by."""
+    with Ledger.open(data, read_only=True) as ledger:
+        table = report(ledger, [name.strip() for name in by], window=parse_window(since, until, time.time_ns()))
+    ranked = sorted(table.rows, key=lambda row: (row[-1] is None, -(row[-1] or 0)))
+    print_table(table._replace(rows=ranked), limit, output)
+
+
+def print_events(
+    data: Path, since: str | None, until: str | None, chosen: Chosen, every: bool, limit: int | None, output: Format
+) -> None:
+    """Write events, one at a time where the format allows it."""
+    with Ledger.open(data, read_only=True) as ledger:
+        window = parse_window(since, until, time.time_ns())
+        found = islice(events(ledger, window=window, filters=store_filters(chosen), every=every), limit)
+        if output in (Format.table, Format.markdown):
+            rows = [[_shown(event, name) for name in EVENT_TABLE] for event in found]
+            write_rows(EVENT_TABLE, rows, output)
+        else:
+            write_rows(EVENT_KEYS, ([event[name] for name in EVENT_KEYS] for event in found), output)
+
+
+def _shown(event: Mapping[str, Any], name: str) -> Any:
+    if name == "model":
+        return event["response_model"] or event["request_model"]
+    if name == "start_time":
+        return event["start_time"][:23] + "Z"
+    return event[name]
+
+
+def query_rows(data: Path, text: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    """The columns and rows of a read-only query of the user's."""
+    from spanledger.store.sql import sql
+
+    with Ledger.open(data, read_only=True) as ledger:
+        answer = sql(ledger, text)
+        return answer.columns, answer.rows
