@@ -184,7 +184,7 @@ def test_memory_is_bounded_and_what_left_it_comes_back() -> None:
 
 def test_waiting_traces_survive_a_restart() -> None:
     ledger = MemoryLedger()
-    root, call = readings(other("http", chat("a", (10, 1)), payers=pays("acme")))
+    _root, call = readings(other("http", chat("a", (10, 1)), payers=pays("acme")))
     run(engine_on(ledger), ledger, [call], call.received_ns, final=False)
     restarted = engine_on(ledger)
     restarted.reopen({("default", call.trace_id): {call.start_ns // DAY_NS}})

@@ -79,7 +79,10 @@ def test_a_wrapper_around_such_an_aggregate_restates_too() -> None:
 
 def test_attempts_are_calls_of_their_own() -> None:
     tree = chat("outer", (10, 1), chat("first", failed=True), chat("second", (10, 1)))
-    assert [(c.reading.span_id.decode().rstrip("."), c.usage_state) for c in settle([spans(tree)])] == [("second", "measured"), ("first", "missing")]
+    assert [(c.reading.span_id.decode().rstrip("."), c.usage_state) for c in settle([spans(tree)])] == [
+        ("second", "measured"),
+        ("first", "missing"),
+    ]
 
 
 def test_an_aggregate_stands_for_silent_calls() -> None:
@@ -162,7 +165,8 @@ def test_a_tenant_on_the_root_reaches_every_call_below() -> None:
 
 def test_the_nearest_claim_wins_field_by_field_and_resource_comes_before_ancestors() -> None:
     tree = other(
-        "http", agent("agent", chat("a", (10, 1), payers=Payers(user="u1"), resource_payers=pays("from-resource")), payers=pays("from-agent")),
+        "http",
+        agent("agent", chat("a", (10, 1), payers=Payers(user="u1"), resource_payers=pays("from-resource")), payers=pays("from-agent")),
         payers=pays("from-root", session="s1"),
     )
     charge = only(spans(tree))
@@ -209,7 +213,13 @@ class Builder:
         ms = (self.clock + 10, self.clock + 90)
         node = chat(self.name(), tokens, ms=ms, scope="sdk@1", response_id=f"r{self.count}" if rng.random() < 0.5 else None)
         for _ in range(rng.randrange(3)):
-            node = chat(self.name(), tokens if rng.random() < 0.7 else None, other(self.name(), node), ms=(ms[0] - 5, ms[1] + 5), scope=f"w{rng.random()}")
+            node = chat(
+                self.name(),
+                tokens if rng.random() < 0.7 else None,
+                other(self.name(), node),
+                ms=(ms[0] - 5, ms[1] + 5),
+                scope=f"w{rng.random()}",
+            )
         if rng.random() < 0.2:
             node = chat(self.name(), tokens, chat(self.name(), failed=True, ms=ms), node, ms=ms, scope="retry@1")
         self.truth.append(tokens)

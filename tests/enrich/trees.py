@@ -77,7 +77,9 @@ def trace_id(name: str) -> bytes:
     return name.encode().ljust(16, b".")[:16]
 
 
-def readings(root: Node, trace: str = "t", *, authority: str = "default", key_tenant: str | None = None, parent: bytes = b"") -> list[Reading]:
+def readings(
+    root: Node, trace: str = "t", *, authority: str = "default", key_tenant: str | None = None, parent: bytes = b""
+) -> list[Reading]:
     """The spans of a tree as readings, parents first."""
     return list(_walk(root, trace_id(trace), authority, key_tenant, parent))
 
@@ -87,12 +89,32 @@ def _walk(node: Node, trace: bytes, authority: str, key_tenant: str | None, pare
     call = None
     if node.kind == "inference" or usage is not None:
         call = Call(
-            "test", "inclusive", "openai", node.model, None, node.response_id, usage=usage,
+            "test",
+            "inclusive",
+            "openai",
+            node.model,
+            None,
+            node.response_id,
+            usage=usage,
             usage_state=node.state if usage else "missing",  # type: ignore[arg-type]
         )._replace(**node.extra)
     yield Reading(
-        authority, trace, span_id(node.name), parent, NOON_NS + node.ms[0] * 1_000_000, NOON_NS + node.ms[1] * 1_000_000, node.kind, node.operation,
-        node.scope, Resource(node.service, node.resource_payers), node.payers, call, node.failed, 0, NOON_NS + 2 * SECOND_NS, key_tenant,
+        authority,
+        trace,
+        span_id(node.name),
+        parent,
+        NOON_NS + node.ms[0] * 1_000_000,
+        NOON_NS + node.ms[1] * 1_000_000,
+        node.kind,
+        node.operation,
+        node.scope,
+        Resource(node.service, node.resource_payers),
+        node.payers,
+        call,
+        node.failed,
+        0,
+        NOON_NS + 2 * SECOND_NS,
+        key_tenant,
     )
     for child in node.children:
         yield from _walk(child, trace, authority, key_tenant, span_id(node.name))
