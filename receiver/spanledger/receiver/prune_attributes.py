@@ -6,8 +6,9 @@ remembered; the others are read by the one layout that every exporter writes, an
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from spanledger.enrich.kept import JsonKept, Kept, reduce_json
 from spanledger.receiver.projected import AnyValue, KeyValue, Values
@@ -25,8 +26,18 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _KEEP: Final = "keep"
 _PRUNE: Final = "prune"
 _REPLACE_KEY: Final = "replace key"
-Action = str | JsonKept
 
+
+class _Inside(NamedTuple):
+    """A place inside a map that stands, as a map on the wire, where others send the JSON text."""
+
+    kept: JsonKept
+    path: tuple[str, ...]
+
+
+Action = str | JsonKept | _Inside
+
+_LISTS: Final = frozenset({"array_value", "kvlist_value"})
 # Tags of the wire form: KeyValue.key, KeyValue.value, and the members of AnyValue.
 _KEY, _VALUE, _STRING, _BOOL, _INT, _DOUBLE = 0x0A, 0x12, 0x0A, 0x10, 0x18, 0x21
 
@@ -129,13 +140,16 @@ class AttributePruner:
 
     # -- whatever the usual layout is not -------------------------------------------------------------------------------
 
-    def _parse(self, data: bytes, depth: int) -> bytes:
+    def _parse(self, data: bytes, depth: int, around: Action = _PRUNE) -> bytes:
+        """A KeyValue in any layout; `around` is what holds for the map it is in."""
         attribute = KeyValue.FromString(data)
         attribute.DiscardUnknownFields()
         key = attribute.key
         action = self._actions.get(key) or self._classify(key)
         if action is _REPLACE_KEY:
             attribute.key, action = self._redactor.text(key), _PRUNE
+        elif isinstance(around, _Inside):
+            action = _Inside(around.kept, (*around.path, key.decode()))
         if attribute.HasField("value"):
             self._prune_value(attribute.value, action, depth)
         return bytes(attribute.SerializeToString())
@@ -146,13 +160,11 @@ class AttributePruner:
             value.string_value = self._string(value.string_value, action)
         elif kind == "bytes_value":
             value.string_value = self._redactor.binary(value.bytes_value)
-        elif kind == "array_value":
+        elif kind in _LISTS:
             self._prune_list(value, kind, action, depth)
-        elif kind == "kvlist_value":
-            self._prune_list(value, kind, None, depth)
 
-    def _prune_list(self, value: Any, kind: str, action: Action | None, depth: int) -> None:
-        """Elements of an array go by the key of the array, those of a map (`action` None) by their own keys."""
+    def _prune_list(self, value: Any, kind: str, action: Action, depth: int) -> None:
+        """Elements of an array go by the key of the array, those of a map by their own keys."""
         data = getattr(value, kind)
         if depth >= self._depth_max:
             value.string_value = self._redactor.binary(data)
@@ -162,10 +174,11 @@ class AttributePruner:
             value.string_value = self._redactor.binary(data)
             return
         elements.DiscardUnknownFields()
-        if action is None:
-            elements.values[:] = [self._parse(element, depth + 1) for element in elements.values]
-        else:
+        if kind == "array_value":
             elements.values[:] = [self._element(element, action, depth + 1) for element in elements.values]
+        else:
+            inside = _Inside(action, ()) if isinstance(action, JsonKept) else action
+            elements.values[:] = [self._parse(element, depth + 1, inside) for element in elements.values]
         setattr(value, kind, elements.SerializeToString())
 
     def _element(self, data: bytes, action: Action, depth: int) -> bytes:
@@ -181,6 +194,8 @@ class AttributePruner:
             text = data.decode()
         except UnicodeDecodeError:
             return self._redactor.text(data)
+        if isinstance(action, _Inside):
+            return data if _survives(action, text) else self._redactor.text(data)
         if isinstance(action, JsonKept):
             reduced = reduce_json(action, text)
             return self._redactor.text(data) if reduced is None else reduced.encode()
@@ -196,3 +211,12 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         at += 1
         value |= (data[at] & 127) << shift
     return 0, 0
+
+
+def _survives(place: _Inside, text: str) -> bool:
+    """Whether the rule for JSON texts would keep `text` whole at this place."""
+    value: Any = text
+    for key in reversed(place.path):
+        value = {key: value}
+    reduced = reduce_json(place.kept, json.dumps(value))
+    return reduced is not None and json.loads(reduced) == value

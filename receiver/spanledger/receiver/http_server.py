@@ -1,0 +1,211 @@
+"""OTLP/HTTP: POST /v1/traces in protobuf or JSON, plain or gzip, and beside it health, readiness and metrics.
+
+aiohttp runs in a thread and a loop of its own; bodies are inflated, translated and pruned in a few more threads. The key is
+checked on the request's head, before any of its body is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from spanledger.receiver.admission import (
+    MALFORMED,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    SLOW,
+    TOO_LARGE,
+    UNSUPPORTED,
+    Admission,
+    Held,
+    Refused,
+    refused,
+    secret_of,
+)
+from spanledger.receiver.answers import accepted_json, accepted_protobuf, status_json, status_of
+from spanledger.receiver.config import Address, ReceiverConfig
+from spanledger.receiver.inflate import gunzip
+from spanledger.receiver.intake import Intake, Taken
+from spanledger.receiver.metrics import Metrics
+from spanledger.receiver.otlp_json import to_protobuf
+
+TRACES = "/v1/traces"
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_HEADER_LINE_BYTES_MAX = 16_384
+_LINGER_SECONDS = 2.0
+_T = TypeVar("_T")
+
+
+class _Handler:
+    """Answers every request to the port."""
+
+    def __init__(self, config: ReceiverConfig, admission: Admission, intake: Intake, metrics: Metrics) -> None:
+        self._config = config
+        self._admission = admission
+        self._intake = intake
+        self._metrics = metrics
+        self.pool = ThreadPoolExecutor(config.http_threads, thread_name_prefix="otlp-http")
+        self.pages: dict[str, Callable[[], web.Response]] = {}
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request; it always gets an answer."""
+        content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        try:
+            if request.path != TRACES:
+                return self._page(request)
+            return await self._export(request, content_type)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sender gets an answer
+            return self._refuse(refused(error), content_type)
+
+    def _page(self, request: web.BaseRequest) -> web.Response:
+        page = self.pages.get(request.path)
+        if page is None:
+            raise Refused(NOT_FOUND, f"nothing is here; traces are taken at {TRACES}, metrics and logs are not taken")
+        if request.method not in ("GET", "HEAD"):
+            raise Refused(NOT_ALLOWED, "use GET")
+        return page()
+
+    async def _export(self, request: web.BaseRequest, content_type: str) -> web.Response:
+        if request.method != "POST":
+            raise Refused(NOT_ALLOWED, "use POST")
+        grant = await self._in_thread(lambda: self._admission.authenticate(secret_of(request.headers.get), request.host))
+        if content_type not in (PROTOBUF, JSON):
+            raise Refused(UNSUPPORTED, f"the content type must be {PROTOBUF} or {JSON}")
+        encoding = request.headers.get("Content-Encoding", "").strip().lower()
+        if encoding not in ("", "identity", "gzip"):
+            raise Refused(UNSUPPORTED, "the content encoding must be gzip or none")
+        with self._admission.hold() as held:
+            body = await self._read(request, held)
+            taken = await self._in_thread(lambda: self._take(grant, body, content_type, encoding, held))
+            if taken.durable is not None:
+                await asyncio.wait_for(asyncio.wrap_future(taken.durable), self._config.ack_timeout_seconds)
+        self._metrics.add("requests_total", transport="http", outcome="accepted")
+        encode = accepted_json if content_type == JSON else accepted_protobuf
+        return web.Response(body=encode(taken.accepted), headers={"Content-Type": content_type})
+
+    async def _read(self, request: web.BaseRequest, held: Held) -> bytes:
+        """The body as sent, within the bounds of size and time."""
+        bytes_max = self._config.request_bytes_max
+        too_large = Refused(TOO_LARGE, f"the body is larger than {bytes_max} bytes")
+        if (request.content_length or 0) > bytes_max:
+            raise too_large
+        parts: list[bytes] = []
+        size_bytes = 0
+        try:
+            async with asyncio.timeout(self._config.body_timeout_seconds):
+                while part := await request.content.readany():
+                    size_bytes += len(part)
+                    if size_bytes > bytes_max:
+                        raise too_large
+                    held.grow(len(part))
+                    parts.append(part)
+        except TimeoutError:
+            raise Refused(SLOW, "the body took too long to arrive") from None
+        except web.RequestPayloadError as error:
+            raise Refused(MALFORMED, "the body ended early or its transfer encoding is broken") from error
+        return b"".join(parts)
+
+    def _take(self, grant: Any, body: bytes, content_type: str, encoding: str, held: Held) -> Taken:
+        if encoding == "gzip":
+            body = gunzip(body, self._config.request_bytes_max)
+            held.grow(len(body))
+        if content_type == JSON:
+            body = to_protobuf(body)
+        return self._intake.take(grant, body, "http")
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self.pool, work)
+
+    def _refuse(self, answer: Refused, content_type: str) -> web.Response:
+        refusal = answer.refusal
+        self._metrics.add("requests_total", transport="http", outcome="retry" if refusal.is_retryable else "rejected")
+        self._metrics.add("rejected_total", reason=refusal.reason)
+        status = status_of(answer, self._config.retry_after_seconds)
+        is_protobuf = content_type == PROTOBUF
+        response = web.Response(
+            status=refusal.http_status,
+            body=status.SerializeToString() if is_protobuf else status_json(status),
+            headers={"Content-Type": PROTOBUF if is_protobuf else JSON},
+        )
+        if refusal.is_retryable:
+            response.headers["Retry-After"] = str(self._config.retry_after_seconds)
+        if refusal is NOT_ALLOWED:
+            response.headers["Allow"] = "POST"
+        if refusal is SLOW:
+            response.force_close()
+        return response
+
+
+class HttpServer:
+    """The listening side; `start` returns the port it got."""
+
+    def __init__(self, config: ReceiverConfig, admission: Admission, intake: Intake, metrics: Metrics) -> None:
+        self._config = config
+        self._handler = _Handler(config, admission, intake, metrics)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="otlp-http", daemon=True)
+        self._runner: web.ServerRunner | None = None
+
+    def start(self, address: Address, is_ready: Callable[[], bool], metrics_text: Callable[[], str]) -> int:
+        """Listen. Raises OSError when the address cannot be had."""
+        self._handler.pages = {
+            "/healthz": lambda: web.Response(text="ok\n"),
+            "/readyz": lambda: web.Response(text="ready\n") if is_ready() else web.Response(text="not ready\n", status=503),
+            "/metrics": lambda: web.Response(body=metrics_text().encode(), headers={"Content-Type": METRICS_TEXT}),
+        }
+        self._thread.start()
+        try:
+            return self._run(self._listen(address))
+        except BaseException:
+            self._end()
+            raise
+
+    def stop(self, grace_seconds: float) -> None:
+        """Stop listening, let running requests end, cut those that take longer."""
+        if self._runner is not None:
+            self._run(self._close(self._runner, grace_seconds))
+        self._end()
+
+    async def _listen(self, address: Address) -> int:
+        server = web.Server(
+            self._handler.handle,
+            auto_decompress=False,  # inflated with a bound, and only for those who may send
+            keepalive_timeout=self._config.idle_timeout_seconds,
+            lingering_time=_LINGER_SECONDS,
+            max_line_size=_HEADER_LINE_BYTES_MAX,
+            max_field_size=_HEADER_LINE_BYTES_MAX,
+            access_log=None,
+        )
+        runner = web.ServerRunner(server)
+        await runner.setup()
+        site = web.TCPSite(runner, address.host, address.port, backlog=1024)
+        try:
+            await site.start()
+        except OSError as error:
+            await runner.cleanup()
+            raise OSError(f"cannot listen on {address.text} for OTLP/HTTP: {error.strerror}") from error
+        self._runner = runner
+        return int(runner.addresses[0][1])
+
+    async def _close(self, runner: web.ServerRunner, grace_seconds: float) -> None:
+        for site in list(runner.sites):
+            await site.stop()
+        if runner.server is not None:
+            await runner.server.shutdown(grace_seconds)
+        await runner.cleanup()
+
+    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._handler.pool.shutdown(wait=False, cancel_futures=True)
