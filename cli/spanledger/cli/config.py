@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spanledger.cli.settings import Layer, Loaded, from_environment
 from spanledger.enrich.config import EnrichConfig
@@ -32,6 +33,16 @@ class Config(BaseModel):
     enrich: EnrichConfig = Field(default_factory=EnrichConfig, description="Payers, dialects and settlement.")
     store: StoreConfig = Field(default_factory=StoreConfig, description="The ledger's files.")
     worker: WorkerConfig = Field(default_factory=WorkerConfig, description="From journal to ledger.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _off_is_none(cls, given: Any) -> Any:
+        """TOML and the environment know no null: receiver.grpc = "off" turns a protocol off."""
+        receiver = given.get("receiver") if isinstance(given, dict) else None
+        if not isinstance(receiver, dict):
+            return given
+        told = {name: None if name in {"grpc", "http"} and value == "off" else value for name, value in receiver.items()}
+        return {**given, "receiver": told}
 
 
 def load_config(path: Path | None, options: list[Layer] | None = None) -> Loaded[Config]:

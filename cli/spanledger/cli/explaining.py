@@ -21,7 +21,8 @@ class RateInfo(NamedTuple):
     effective_to: str | None
 
 
-FindRate = Callable[[str], RateInfo | None]
+FindRate = Callable[[str, Entry], RateInfo | None]
+"""Finds a rate by its id, given the entry that was priced with it."""
 
 _USAGE = (
     ("input_tokens", None),
@@ -40,13 +41,16 @@ _HOW = {
     "twin": "told by another span of the same call",
     "allocation": "shared work, split by the weights the span gives",
 }
-_UNPRICED = {
+UNPRICED = {
     "no_usage": "the spans say nothing of what was used",
-    "unknown_model": "no catalog entry fits this model",
-    "unknown_provider": "no catalog entry fits this provider",
+    "unknown_model": "no catalog entry fits this model at this provider",
     "not_effective_yet": "the catalog's prices for it begin later",
-    "no_rate_for_unit": "the catalog has no rate for one of the quantities",
+    "no_rate": "the catalog has no rate for this quantity",
+    "no_rate_for_tier": "the catalog has no rate for this service tier",
+    "count_out_of_range": "a count is negative or beyond anything a request can have",
+    "parts_exceed_total": "the parts of a count exceed their total",
 }
+"""What each reason for having no price means; a reason may name a unit or tier after a colon."""
 _REASONS = {
     "suppressed": "another span tells of the same call, so this one is not charged",
     "payer_found": "a later span said whose it is",
@@ -124,10 +128,16 @@ def _price(entry: Entry, find_rate: FindRate) -> dict[str, Any]:
         "event_id": entry["event_id"],
         "tenant": entry["tenant_id"],
         "state": entry["price_state"],
-        "reason": f"{reason}: {_UNPRICED[reason]}" if reason in _UNPRICED else (reason or None),
-        "lines": [_line(line, find_rate(line["rate_id"])) for line in entry["lines"] or ()],
+        "reason": unpriced_text(reason) or None,
+        "lines": [_line(line, find_rate(line["rate_id"], entry)) for line in entry["lines"] or ()],
         "cost_usd": entry["cost_usd"],
     }
+
+
+def unpriced_text(reason: str) -> str:
+    """A reason for having no price, with what it means."""
+    meaning = UNPRICED.get(reason.partition(":")[0])
+    return f"{reason} ({meaning})" if meaning else reason
 
 
 def _line(line: Entry, rate: RateInfo | None) -> dict[str, Any]:

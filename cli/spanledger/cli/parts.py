@@ -18,7 +18,7 @@ from spanledger.enrich.config import policy_from, rules_from
 from spanledger.enrich.engine import Engine, Versions
 from spanledger.enrich.kept import kept_for
 from spanledger.enrich.read import Reader
-from spanledger.receiver.journal import JournalReader, release
+from spanledger.receiver.journal import Journal, JournalReader, release
 from spanledger.receiver.prune import Pruner
 from spanledger.store.ledger import Ledger
 
@@ -27,7 +27,13 @@ _log = logging.getLogger(__name__)
 
 def pruner_for(config: Config, secret: bytes) -> Pruner:
     """What takes the content out of requests, keeping what the configured rules read."""
-    return Pruner(kept_for(rules_from(config.enrich)), secret, keep_content=config.receiver.content == "keep")
+    receiver = config.receiver
+    return Pruner(kept_for(rules_from(config.enrich)), secret, keep_content=receiver.content == "keep", bounds=receiver.bounds.bounds())
+
+
+def open_journal(folder: DataFolder, config: Config, *, at_least: int) -> Journal:
+    """The writing end of the folder's journal."""
+    return Journal(folder.journal, at_least=at_least, segment_bytes=config.receiver.journal.segment_bytes)
 
 
 class OpenWorker:
@@ -38,7 +44,7 @@ class OpenWorker:
 
     def __enter__(self) -> Self:
         config, rules = self._config, rules_from(self._config.enrich)
-        self.ledger = Ledger.open(self._folder.path)
+        self.ledger = Ledger.open(self._folder.path, config=config.store)
         engine = Engine(
             Catalog.shipped(),
             policy_from(config.enrich),
@@ -81,6 +87,6 @@ class OpenWorker:
         """Neither step is needed for correctness, so a failure is told and the work goes on."""
         try:
             self.ledger.compact()
-            release(self._folder.journal, stats.committed_position, now_ns=time.time_ns(), retention_seconds=self._config.receiver.retention_seconds)
+            release(self._folder.journal, stats.committed_position, now_ns=time.time_ns(), retention_seconds=self._config.receiver.journal.retention_seconds)
         except Exception as error:  # noqa: BLE001 - whatever it was, receiving must go on
             _log.warning("tidying up was put off: %s: %s", type(error).__name__, error)

@@ -87,9 +87,10 @@ def write_rows(
     *,
     totals: Sequence[Any] | None = None,
     title: str | None = None,
+    hide_empty: bool = False,
     stream: TextIO | None = None,
 ) -> None:
-    """Write rows in the format asked for.
+    """Write rows in the format asked for; `hide_empty` leaves columns without any value out of tables for people.
 
     `totals` is one more row: set off below a table, marked by `"total": true` in JSON, left out of CSV and JSON Lines, where
     a reader would sum it again.
@@ -108,7 +109,7 @@ def write_rows(
     elif output is Format.markdown:
         _write_markdown(columns, rows, totals, out)
     else:
-        _write_table(columns, list(rows), totals, title, out)
+        _write_table(columns, list(rows), totals, title, hide_empty, out)
 
 
 def _write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
@@ -152,7 +153,12 @@ def _numeric(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> set[str]:
 
 
 def _write_table(
-    columns: Sequence[str], rows: list[Sequence[Any]], totals: Sequence[Any] | None, title: str | None, out: TextIO
+    columns: Sequence[str],
+    rows: list[Sequence[Any]],
+    totals: Sequence[Any] | None,
+    title: str | None,
+    hide_empty: bool,
+    out: TextIO,
 ) -> None:
     from rich import box
     from rich.table import Table
@@ -160,14 +166,17 @@ def _write_table(
 
     right = _numeric(columns, [*rows, *([totals] if totals is not None else [])])
     table = Table(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", show_footer=totals is not None, pad_edge=False)
-    for index, column in enumerate(columns):
+    shown = [index for index in range(len(columns)) if not hide_empty or any(row[index] is not None for row in rows)]
+    for index in shown:
+        column = columns[index]
         footer = Text(cell(totals[index], grouped=True), style="bold") if totals is not None else ""
         numeric = column in right
         table.add_column(
             Text(column), footer=footer, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold", min_width=None
         )
     for row in rows:
-        table.add_row(*(Text("–" if value is None else cell(value, grouped=True), style="dim" if value is None else "") for value in row))
+        cells = (row[index] for index in shown)
+        table.add_row(*(Text("–" if value is None else cell(value, grouped=True), style="dim" if value is None else "") for value in cells))
     console_for(out).print(table)
 
 

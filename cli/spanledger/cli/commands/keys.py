@@ -58,7 +58,8 @@ def list_(data: options.Data = options.DEFAULT_DATA, output: options.Output = op
     from spanledger.cli.keyring import key_rows
     from spanledger.cli.render import write_rows
 
-    write_rows(*key_rows(options.existing_data(data)), output)
+    columns, rows = key_rows(options.existing_data(data))
+    write_rows(columns, rows, output)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from spanledger.cli import options
 
 app = options.app()
 
-At = Annotated[str | None, typer.Option("--at", metavar="DATE", help="The prices in force then; by default now.", show_default=False)]
+At = Annotated[str | None, typer.Option("--at", metavar="DATE", help="The rates in force then (`ever` for all); by default now.", show_default=False)]
 Provider = Annotated[str | None, typer.Option(metavar="NAME", help="Only this provider, by its OpenTelemetry name.", show_default=False)]
 
 
@@ -23,7 +23,6 @@ def root() -> None:
 def list_(
     search: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="Only models whose name contains this.", show_default=False)] = None,
     provider: Provider = None,
-    at: At = None,
     output: options.Output = options.Format.table,
 ) -> None:
     """List the models that have prices.
@@ -37,7 +36,8 @@ def list_(
     from spanledger.cli.pricelist import model_rows
     from spanledger.cli.render import write_rows
 
-    write_rows(*model_rows(search, provider, at), output)
+    columns, rows = model_rows(search, provider)
+    write_rows(columns, rows, output)
 
 
 @app.command()
@@ -58,4 +58,5 @@ def show(
     from spanledger.cli.pricelist import rate_rows
     from spanledger.cli.render import write_rows
 
-    write_rows(*rate_rows(model, provider, at), output)
+    columns, rows = rate_rows(model, provider, at)
+    write_rows(columns, rows, output, hide_empty=True)

@@ -1,0 +1,33 @@
+"""The worker's figures as Prometheus text, to stand beside the receiver's on /metrics. No label, so no user's text in one."""
+
+from __future__ import annotations
+
+from spanledger.cli.worker import Stats
+
+_FIGURES = (
+    ("worker_spans_total", "counter", "spans", "Spans read since the worker started."),
+    ("worker_entries_total", "counter", "events", "Ledger entries booked since the worker started."),
+    ("worker_commits_total", "counter", "commits", "Commits since the worker started."),
+    ("worker_failures_total", "counter", "failures", "Commits that had to be tried again."),
+    ("worker_quarantined_spans_total", "counter", "quarantined", "Spans that could not be read."),
+    ("worker_unpriced_calls_total", "counter", "unpriced", "Charges booked without a price."),
+    ("worker_unattributed_calls_total", "counter", "unattributed", "Charges booked without a tenant."),
+    ("worker_position_bytes", "gauge", "committed_position", "The journal position that the ledger stands for."),
+    ("worker_open_position_bytes", "gauge", "open_position", "The journal position up to which everything is settled."),
+    ("worker_commit_seconds", "gauge", "commit_seconds", "How long the last commit took."),
+)
+
+
+def worker_metrics(stats: Stats, journal_position: int, restarts: int, alive: bool) -> str:
+    """The text exposition format; the lag is measured against the journal's end at this moment."""
+    figures = [(name, kind, text, float(getattr(stats, field))) for name, kind, field, text in _FIGURES]
+    lag, settle_lag = journal_position - stats.committed_position, journal_position - stats.open_position
+    figures += [
+        ("worker_lag_bytes", "gauge", "Journal bytes that are not in the ledger yet.", float(max(0, lag))),
+        ("worker_settle_lag_bytes", "gauge", "Journal bytes that are not settled yet.", float(max(0, settle_lag))),
+        ("worker_restarts_total", "counter", "Times the worker was started again.", float(restarts)),
+        ("worker_up", "gauge", "1 while the worker runs.", float(alive)),
+    ]
+    return "".join(
+        f"# HELP spanledger_{name} {text}\n# TYPE spanledger_{name} {kind}\nspanledger_{name} {value:.15g}\n" for name, kind, text, value in figures
+    )
