@@ -107,8 +107,11 @@ class Ledger:
             raise ValueError(f"the journal position cannot go back from {self.position} to {position}")
         if self.metastore.last_commit().number != self._last.number:
             raise LedgerFencedError("another writer has committed to this ledger")
+        from spanledger.store.encode import no_collection  # Arrow: see files.write_parquet
+
         number = self._last.number + 1
-        tables = [*self._span_tables(readings), *self._event_tables(events)]  # all built before any is written
+        with no_collection():
+            tables = [*self._span_tables(readings), *self._event_tables(events)]  # all built before any is written
         files = [self._write(table, day, rows, number, position) for table, day, rows in tables]
         sync_folders(self.data_dir, (file.path for file in files))
         crash_point("folders_synced")
@@ -153,18 +156,22 @@ class Ledger:
             self._files, self._files_version = Files(dict(spans), dict(events)), version
         return self._files
 
-    def reopen(self) -> set[TraceKey]:
-        """The traces with a stored span at or after the open position: those that a restarted engine must have at hand."""
+    def reopen(self) -> dict[TraceKey, set[int]]:
+        """The traces with a stored span at or after the open position, and the days they were found on.
+
+        Those are what a restarted engine must have at hand.
+        """
         import pyarrow.compute as pc  # see files.write_parquet
         import pyarrow.parquet as pq  # as above
 
-        found: set[TraceKey] = set()
+        found: defaultdict[TraceKey, set[int]] = defaultdict(set)
         for file in self.metastore.live_files("spans", position_min=self.open_position):
             with pq.ParquetFile(self.data_dir / file.path) as parquet:
                 rows = parquet.read(["authority", "trace_id", "position"])
             rows = rows.filter(pc.greater_equal(rows.column("position"), self.open_position))
-            found.update(zip(rows.column("authority").to_pylist(), rows.column("trace_id").to_pylist(), strict=True))
-        return found
+            for key in zip(rows.column("authority").to_pylist(), rows.column("trace_id").to_pylist(), strict=True):
+                found[key].add(file.day)
+        return dict(found)
 
     def traces(self, wanted: Mapping[TraceKey, AbstractSet[int]]) -> Mapping[TraceKey, StoredTrace]:
         """The stored ones among the wanted traces, each looked for on its days (days since 1970) and their neighbours."""
