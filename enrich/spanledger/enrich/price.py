@@ -21,6 +21,8 @@ COUNT_MAX = 10**12
 """More tokens than any request can have: a count beyond is nonsense, and no price is made of it."""
 _KEPT_MAX = 8192
 """Resolutions kept in memory; hostile model names must not fill it."""
+_new = tuple.__new__
+"""Makes a NamedTuple in half the time its own constructor takes; only for the lines of a call."""
 
 
 class Priced(NamedTuple):
@@ -96,7 +98,8 @@ class Catalog:
         resolution = self._resolutions.get(key)
         if resolution is None:
             resolution = self._resolve(key, call)
-        levels, reason = resolution.plan(start_ns)
+        from_ns, to_ns, plan = resolution.latest
+        levels, reason = plan if from_ns <= start_ns < to_ns else resolution.plan(start_ns)
         if reason is not None:
             return unpriced(reason)
         return price_usage(usage, levels)
@@ -142,7 +145,10 @@ def price_usage(usage: Usage, levels: tuple[Level, ...]) -> Priced:
     if usage.extra:
         return _price_open(usage, levels)
     total_input, total_output, read, write, write_5m, write_1h, reasoning, _ = usage
-    read, write_5m, write_1h, thought = read or 0, write_5m or 0, write_1h or 0, reasoning or 0
+    read = read or 0
+    write_5m = write_5m or 0
+    write_1h = write_1h or 0
+    thought = reasoning or 0
     if write is None:
         write = write_5m + write_1h
     plain = total_input - read - write if total_input is not None else 0
@@ -150,24 +156,30 @@ def price_usage(usage: Usage, levels: tuple[Level, ...]) -> Priced:
     other_write = write - write_5m - write_1h
     if (plain | said | other_write | read | write_5m | write_1h | thought) < 0:
         return _refused(usage)
-    if (total_input or 0) + (total_output or 0) + read + write + thought > COUNT_MAX:
+    whole = plain + read + write
+    if whole + said + thought > COUNT_MAX:
         return unpriced("count_out_of_range")
-    if total_input is None and total_output is None and not read and not write and not thought:
+    if total_input is None and total_output is None and not (whole or thought):
         return NO_USAGE
-    level = levels[0] if len(levels) == 1 else _level(levels, total_input if total_input is not None else read + write)
+    level = levels[0] if len(levels) == 1 else _level(levels, whole)
+    _, _, _, direct, reasoning_in_output, write_5m_in_write = level
+    if reasoning_in_output:
+        said, thought = said + thought, 0
+    if write_5m_in_write:
+        other_write, write_5m = other_write + write_5m, 0
     quantities = (plain, read, write_5m, write_1h, other_write, said, thought)
     lines = []
     cost = 0
-    for rate, quantity in zip(level.direct, quantities, strict=True):
+    for rate, quantity in zip(direct, quantities):  # noqa: B905 - both have the length of COMMON, and this is the hot path
         if quantity:
             if rate is None:
                 return _lines(level, zip(COMMON, quantities, strict=True))
             unit, identity, amount, per, numerator, denominator = rate
             product = quantity * numerator
             line_cost = product if denominator == 1 else divide_half_even(product, denominator)
-            lines.append(Line(unit, quantity, identity, amount, per, line_cost))
+            lines.append(_new(Line, (unit, quantity, identity, amount, per, line_cost)))
             cost += line_cost
-    return Priced(tuple(lines), cost, "priced", None)
+    return _new(Priced, (tuple(lines), cost, "priced", None))
 
 
 def _refused(usage: Usage) -> Priced:

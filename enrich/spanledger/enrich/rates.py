@@ -62,13 +62,16 @@ class Level(NamedTuple):
     """The rates for requests of at least `total_input_min` input tokens: for each unit, the rate a count of it is billed at.
 
     A unit that has a price in the call's service tier, but not yet at the call's time, is in `not_yet`. `direct` is for the hot path:
-    the rates of COMMON in its order, None where a count is not simply billed at a rate of its own.
+    the rates of COMMON in its order, None where a count is not simply billed at a rate of its own; `reasoning_in_output` and
+    `write_5m_in_write` say that these counts go into the other's line, which is the usual case.
     """
 
     total_input_min: int
     rates: Mapping[str, UnitRate]
     not_yet: frozenset[str]
     direct: tuple[UnitRate | None, ...]
+    reasoning_in_output: bool
+    write_5m_in_write: bool
 
 
 class Plan(NamedTuple):
@@ -156,6 +159,7 @@ class Resolution:
         self._plans: dict[object, Plan] = {}
         self._windows = tuple({held.rate.window for held in self._held if held.rate.window})
         self._known = bool(entries)
+        self.latest: tuple[int, int, Plan] = (0, 0, Plan((), None))  # the plan asked for last and its time, for the hot path
 
     def plan(self, at_ns: int) -> Plan:
         """The plan that holds at a time (Unix nanoseconds, UTC)."""
@@ -166,6 +170,8 @@ class Resolution:
         found = self._plans.get(key)
         if found is None:
             found = self._plans[key] = self._make(at_ns)
+        if not self._windows and index:
+            self.latest = (self._edges[index - 1], self._edges[index] if index < len(self._edges) else _FOREVER_NS[1], found)
         return found
 
     def _fits(self, rate: Rate) -> bool:
@@ -260,7 +266,20 @@ def _level(step: int, chosen: Mapping[str, list[Held]], not_yet: frozenset[str])
         if rate is not None:
             rates[unit] = rate
     direct = tuple(rate if (rate := rates.get(unit)) is not None and rate.unit == unit and unit not in not_yet else None for unit in COMMON)
-    return Level(step, rates, not_yet, direct if REQUESTS not in rates else (None,) * len(COMMON))
+    if REQUESTS in rates:
+        return Level(step, rates, not_yet, (None,) * len(COMMON), False, False)
+    return Level(
+        step,
+        rates,
+        not_yet,
+        direct,
+        _goes_with(rates, "reasoning_tokens", "output_tokens"),
+        _goes_with(rates, "cache_write_5m_tokens", "cache_write_tokens"),
+    )
+
+
+def _goes_with(rates: Mapping[str, UnitRate], unit: str, other: str) -> bool:
+    return unit in rates and rates[unit].unit == other
 
 
 def _unit_rate(held: Held) -> UnitRate:
