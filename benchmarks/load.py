@@ -34,24 +34,6 @@ MODELS = [
 ]
 WORDS = ["the", "agent", "reads", "an", "invoice", "and", "asks", "whether", "a", "refund", "was", "promised"]
 WORDS += ["to", "the", "customer", "last", "week"]
-    "the",
-    "agent",
-    "reads",
-    "an",
-    "invoice",
-    "and",
-    "asks",
-    "whether",
-    "a",
-    "refund",
-    "was",
-    "promised",
-    "to",
-    "the",
-    "customer",
-    "last",
-    "week",
-]
 Pairs = list[tuple[str, Any]]
 
 
