@@ -8,11 +8,36 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from spanledger.enrich.dialects import generic, otel_genai
+from spanledger.enrich.dialects import (
+    generic,
+    genkit,
+    haystack,
+    langfuse,
+    langsmith,
+    mlflow,
+    openai_agents,
+    openinference,
+    openinference_spans,
+    otel_genai,
+    vercel_ai,
+)
 from spanledger.enrich.dialects.dialect import Dialect
 from spanledger.enrich.dialects.versions import within
 
-_FAMILIES: Final = (otel_genai, generic)
+_FAMILIES: Final = (
+    otel_genai,
+    vercel_ai,
+    openinference,
+    langfuse,
+    langsmith,
+    mlflow,
+    genkit,
+    # known by their keys, whatever the scope
+    openai_agents,
+    haystack,
+    openinference_spans,
+    generic,
+)
 
 SHIPPED: Final[tuple[Dialect, ...]] = tuple(dialect for family in _FAMILIES for dialect in family.DIALECTS)
 
