@@ -52,7 +52,7 @@ class OpenWorker:
             policy_from(config.enrich),
             self.ledger,
             Versions(rules.ruleset_id, version("spanledger")),
-            horizon_ns=_horizon_ns(self.ledger),
+            horizon_ns=self.ledger.horizon_ns,
         )
         engine.reopen(self.ledger.reopen())
         self._source = JournalReader(self._folder.journal, self.ledger.position)
@@ -92,8 +92,3 @@ class OpenWorker:
             release(self._folder.journal, stats.committed_position, now_ns=time.time_ns(), retention_seconds=self._config.receiver.journal.retention_seconds)
         except Exception as error:  # noqa: BLE001 - whatever it was, receiving must go on
             _log.warning("tidying up was put off: %s: %s", type(error).__name__, error)
-
-
-def _horizon_ns(ledger: Ledger) -> int:
-    """The start of the latest span that the ledger holds, 0 in an empty one."""
-    return max((file.start_ns_max for file in ledger.metastore.live_files("spans")), default=0)

@@ -154,7 +154,13 @@ class Ledger:
             for file in self.metastore.live_files("events"):
                 events[file.day].append(file)
             self._files, self._files_version = Files(dict(spans), dict(events)), version
+            self.indexes.keep({file.path for table in self._files for day in table.values() for file in day})
         return self._files
+
+    @property
+    def horizon_ns(self) -> int:
+        """Start of the latest span stored: a span that starts later cannot have a stored twin. 0 for an empty ledger."""
+        return max((file.start_ns_max for file in self.metastore.live_files("spans")), default=0)
 
     def reopen(self) -> dict[TraceKey, set[int]]:
         """The traces with a stored span at or after the open position, and the days they were found on.
@@ -175,7 +181,10 @@ class Ledger:
 
     def traces(self, wanted: Mapping[TraceKey, AbstractSet[int]]) -> Mapping[TraceKey, StoredTrace]:
         """The stored ones among the wanted traces, each looked for on its days (days since 1970) and their neighbours."""
-        return self._history.traces(wanted)
+        from spanledger.store.encode import no_collection  # Arrow: see files.write_parquet
+
+        with no_collection():
+            return self._history.traces(wanted)
 
     def linked(self, keys: Mapping[int, AbstractSet[int]]) -> Iterable[TraceKey]:
         """The traces with a stored span that has one of these link keys on one of these days or their neighbours."""
@@ -228,15 +237,17 @@ def _by_day_and_trace(records: Sequence[CostEvent] | Sequence[Reading], config: 
     return {int(ordered[part[0]]): order[part].tolist() for part in np.split(np.arange(len(records)), bounds)}
 
 
-def write_data_file(root: Path, path: str, table: Table, day: int, rows: pa.Table) -> DataFile:
+def write_data_file(root: Path, path: str, table: Table, day: int, rows: pa.Table, *, is_pruned: int = 0) -> DataFile:
     """Write rows as a data file (its folder is still to be synced) and return what the metastore has to know of it."""
     import pyarrow.compute as pc  # see files.write_parquet
 
     from spanledger.store.parquet import options  # as above
 
     size = write_parquet(root, path, rows, options(table))
-    position, start = pc.min_max(rows.column("position")).as_py(), pc.min_max(rows.column("start_ns")).as_py()
-    return DataFile(path, table, day, rows.num_rows, size, position["min"], position["max"], start["min"], start["max"])
+    position, start, received = (pc.min_max(rows.column(name)).as_py() for name in ("position", "start_ns", "received_ns"))
+    return DataFile(
+        path, table, day, rows.num_rows, size, position["min"], position["max"], start["min"], start["max"], received["max"], is_pruned
+    )
 
 
 __all__ = ["Ledger", "StoredTrace", "TraceKey", "write_data_file"]
