@@ -13,9 +13,8 @@ from spanledger.cli.config import Config
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.quarantine import Quarantine
 from spanledger.cli.worker import Stats, Worker
-from spanledger.enrich.price import Catalog
-from spanledger.enrich.config import policy_from, rules_from
 from spanledger.enrich.book import Versions
+from spanledger.enrich.config import policy_from, rules_from
 from spanledger.enrich.engine import Engine
 from spanledger.enrich.kept import kept_for
 from spanledger.enrich.price import Catalog
