@@ -22,8 +22,8 @@ class StoreConfig(BaseModel):
     compact_files_min: int = Field(default=8, ge=2)
     """Small files of one table and day are merged once there are this many."""
 
-    compact_bytes_max: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024)
-    """A file of this size is not merged any more."""
+    compact_rows_max: int = Field(default=500_000, ge=1_000)
+    """Files are merged up to this many rows; merging takes about a kilobyte of memory for each."""
 
     compact_grace_seconds: float = Field(default=600.0, ge=0)
     """How long files that were merged away stay for the readers that still use them."""

@@ -30,6 +30,9 @@ class DataFile(NamedTuple):
     position_max: int
     start_ns_min: int
     start_ns_max: int
+    received_ns_max: int
+    is_pruned: int = 0
+    """1 once the spans of traces without a charge have been dropped from it."""
 
 
 def partition_path(table: Table, day: int) -> str:

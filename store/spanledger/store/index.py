@@ -77,6 +77,11 @@ def trace_keys(trace_ids: bytes) -> Keys:
     return np.frombuffer(trace_ids, ">u8")[0::2].astype(np.uint64)
 
 
+def trace_keys_of(table: pa.Table) -> Keys:
+    """The index keys of a table's traces, row by row."""
+    return trace_keys(_fixed_bytes(table.column("trace_id"), 16))
+
+
 def runs_of(keys: Keys) -> Runs:
     """The runs of equal keys in row order, sorted by key."""
     if not len(keys):
@@ -97,7 +102,7 @@ def link_runs(columns: list[tuple[Keys, Rows]]) -> Runs:
 
 def index_table(table: pa.Table) -> FileIndex:
     """The index of a file with these rows in this order; needs the columns `trace_id` and, for spans, the link keys."""
-    traces = runs_of(trace_keys(_fixed_bytes(table.column("trace_id"), 16)))
+    traces = runs_of(trace_keys_of(table))
     links = []
     for name in ("link_key_1", "link_key_2"):
         if name in table.column_names:
@@ -157,6 +162,11 @@ class IndexCache:
         index = self._indexes.pop(path, None)
         if index is not None:
             self._bytes -= index.size
+
+    def keep(self, paths: set[str]) -> None:
+        """Forget every file but these: compaction has replaced it."""
+        for path in self._indexes.keys() - paths:
+            self.drop(path)
 
     @property
     def size(self) -> int:

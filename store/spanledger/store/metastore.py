@@ -44,6 +44,8 @@ MIGRATIONS: tuple[str, ...] = (
         position_max INTEGER NOT NULL,
         start_ns_min INTEGER NOT NULL,
         start_ns_max INTEGER NOT NULL,
+        received_ns_max INTEGER NOT NULL,
+        is_pruned INTEGER NOT NULL,
         schema_version INTEGER NOT NULL,
         added_in_commit INTEGER NOT NULL REFERENCES commits (number),
         removed_in_commit INTEGER REFERENCES commits (number),
@@ -100,6 +102,9 @@ class Commit(NamedTuple):
     entries_total: int
 
 
+_FILE_COLUMNS = (
+    "path, table_name, event_date, rows, bytes, position_min, position_max, start_ns_min, start_ns_max, received_ns_max, is_pruned"
+)
 BEFORE_ALL = Commit(0, 0, 0, 0, 0, 0, 0)
 
 
@@ -228,7 +233,7 @@ class Metastore:
 
     def _insert_files(self, files: Sequence[DataFile], schema_version: int, number: int) -> None:
         self.connection.executemany(
-            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
             [(f.path, f.table, day_text(f.day), *f[3:], schema_version, number) for f in files],
         )
 
@@ -241,8 +246,7 @@ class Metastore:
         position_min: int | None = None,
     ) -> list[DataFile]:
         """The files the table consists of now, oldest first, narrowed to partitions, to a half-open time range, or to journal positions."""
-        columns = "path, table_name, event_date, rows, bytes, position_min, position_max, start_ns_min, start_ns_max"
-        sql = [f"SELECT {columns} FROM files WHERE removed_in_commit IS NULL AND table_name = ?"]  # noqa: S608 - our own names, bound values
+        sql = [f"SELECT {_FILE_COLUMNS} FROM files WHERE removed_in_commit IS NULL AND table_name = ?"]  # noqa: S608 - our own names, bound values
         bound: list[Any] = [table]
         if days is not None:
             wanted = [day_text(day) for day in days if -719_162 <= day <= 2_932_896]

@@ -1,45 +1,67 @@
-"""How the tables are laid out in Parquet: what was measured to be smallest among the encodings that every reader knows.
+"""How the tables are laid out in Parquet: what was measured to be smallest among the encodings that DuckDB, Arrow and Spark all read.
 
-Random ids are stored plain (a dictionary of them is only ballast), integers that grow or cluster as deltas, the rest as dictionaries;
-zstd over all. BYTE_STREAM_SPLIT would pay for decimals, but DuckDB reads it for numbers of up to 8 bytes only.
+Random ids and amounts are plain (a dictionary of values that hardly repeat is ballast), times and counts are deltas, near-unique texts
+lie end to end with their lengths apart, everything else has a dictionary; zstd over all. BYTE_STREAM_SPLIT would gain a little more
+on amounts, but DuckDB reads it for numbers of up to 8 bytes only.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from spanledger.store.files import Table
-from spanledger.store.schema import FIELDS
+from spanledger.store.schema import FIELDS, Field
 
-ROW_GROUP_ROWS = 65_536
+ROW_GROUP_ROWS: Final = 65_536
 """Small enough that a look-up of single traces reads little, large enough that columns compress."""
 
-_PLAIN = {"event_id", "ref_event_id", "trace_id", "span_id", "parent_span_id", "response_id", "prompt_hmac"}
-_STATISTICS = {"trace_id", "start_ns", "booked_ns", "tenant_id", "position", "entry_number"}
-_DELTA = {"start_ns", "end_ns", "received_ns", "booked_ns", "wall_clock_ms", "position", "entry_number"}
+_STATISTICS: Final = {"trace_id", "start_ns", "booked_ns", "tenant_id", "position", "entry_number"}
+_DELTA: Final = {"start_ns", "end_ns", "received_ns", "booked_ns", "wall_clock_ms", "position", "entry_number"}
+_TEXT_ENCODINGS: Final = {
+    "response_id": "DELTA_BYTE_ARRAY",
+    "prompt_hmac": "DELTA_LENGTH_BYTE_ARRAY",
+    "user_id": "DELTA_BYTE_ARRAY",
+    "session_id": "DELTA_BYTE_ARRAY",
+    "suppressed_span_ids": "DELTA_LENGTH_BYTE_ARRAY",
+}
+_ITEMS: Final = {
+    "usage": {"unit": None, "quantity": "DELTA_BINARY_PACKED"},
+    "lines": {
+        "unit": None,
+        "quantity": "DELTA_BINARY_PACKED",
+        "rate_id": None,
+        "amount": None,
+        "per": None,
+        "cost_usd": "PLAIN",
+    },
+}
 
 
 def options(table: Table) -> dict[str, Any]:
     """What `pyarrow.parquet.write_table` needs to be told."""
-    fields = FIELDS[table]
-    delta = {field.name: "DELTA_BINARY_PACKED" for field in fields if field.name in _DELTA}
-    plain = [field.name for field in fields if field.name in _PLAIN or field.type == "key"]
-    others = [field for field in fields if field.name not in delta and field.name not in plain and field.type != "bool"]
-    dictionary = [path for field in others for path in _leaves(field.name, field.type)]
+    encodings = {path: encoding for field in FIELDS[table] for path, encoding in _leaves(field).items()}
     return {
         "compression": "zstd",
         "compression_level": 3,
-        "use_dictionary": dictionary,
-        "column_encoding": delta,
+        "use_dictionary": [path for path, encoding in encodings.items() if encoding is None],
+        "column_encoding": {path: encoding for path, encoding in encodings.items() if encoding is not None},
         "row_group_size": ROW_GROUP_ROWS,
         "store_schema": False,  # the Arrow schema in base64 is a quarter of a small file, and says nothing that Parquet does not
-        "write_statistics": [field.name for field in fields if field.name in _STATISTICS],
+        "write_statistics": [field.name for field in FIELDS[table] if field.name in _STATISTICS],
     }
 
 
-def _leaves(name: str, kind: str) -> list[str]:
-    """The Parquet paths of a column's leaves."""
-    items = {"usage": ("unit", "quantity"), "lines": ("unit", "quantity", "rate_id", "amount", "per", "cost_usd")}.get(kind)
-    if items:
-        return [f"{name}.list.element.{item}" for item in items]
-    return [f"{name}.list.element"] if kind == "texts" else [name]
+def _leaves(field: Field) -> dict[str, str | None]:
+    """The Parquet paths of a column's leaves with their encoding; None is a dictionary."""
+    if field.type in _ITEMS:
+        return {f"{field.name}.list.element.{item}": encoding for item, encoding in _ITEMS[field.type].items()}
+    path = f"{field.name}.list.element" if field.type == "texts" else field.name
+    return {path: _encoding(field)}
+
+
+def _encoding(field: Field) -> str | None:
+    if field.name in _TEXT_ENCODINGS:
+        return _TEXT_ENCODINGS[field.name]
+    if field.name in _DELTA or field.name.endswith("_tokens"):
+        return "DELTA_BINARY_PACKED"
+    return "PLAIN" if field.type in ("id8", "id16", "key", "money", "bool") else None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from spanledger.enrich.records import NOBODY, Call, Payers, Reading, Resource, Usage
@@ -42,23 +43,26 @@ def to_table(readings: Sequence[Reading], link_keys: LinkKeys) -> pa.Table:
 
 
 def _payer_texts(payers: Sequence[Payers]) -> list[str | None]:
-    """One text for each object: the readings keep their payers alive meanwhile, so an object's id cannot be taken by another."""
-    known: dict[int, str | None] = {id(NOBODY): None}
-    found = []
-    for each in payers:
-        key = id(each)
-        if key not in known:
-            known[key] = payers_text(each)
-        found.append(known[key])
-    return found
+    """One text for each object and one for each value: the readings keep their payers alive, so an id stands for one object."""
+    by_id: dict[int, str | None] = {id(NOBODY): None}
+    by_value: dict[Payers, str | None] = {NOBODY: None}
+    keys = list(map(id, payers))
+    for key, each in dict(zip(keys, payers, strict=True)).items():
+        if key not in by_id:
+            if each not in by_value:
+                by_value[each] = payers_text(each)
+            by_id[key] = by_value[each]
+    return [by_id[key] for key in keys]
+
+
+_to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def payers_text(payers: Payers) -> str | None:
     """Payers as JSON of what is set; None for nobody."""
     if payers == NOBODY:
         return None
-    said = {name: value for name, value in zip(Payers._fields, payers, strict=True) if value not in (None, ())}
-    return json.dumps(said, separators=(",", ":"))
+    return _to_json({name: value for name, value in zip(Payers._fields, payers, strict=True) if value not in (None, ())})
 
 
 @lru_cache(maxsize=4096)
@@ -88,25 +92,23 @@ def _call_columns(calls: Sequence[Call | None]) -> dict[str, pa.Array | pa.Chunk
     dense = pa.Table.from_arrays([encode.column(_FIELDS[name], columns[name]) for name in _CALL_COLUMNS], names=list(_CALL_COLUMNS))
     if len(present) == len(calls):
         return dict(zip(_CALL_COLUMNS, dense.columns, strict=True))
-    numbers = 0
-    rows: list[int | None] = []
-    for call in calls:
-        if call is None:
-            rows.append(None)
-        else:
-            rows.append(numbers)
-            numbers += 1
-    return dict(zip(_CALL_COLUMNS, dense.take(pa.array(rows, pa.int64())).columns, strict=True))
+    has_call = np.fromiter((call is not None for call in calls), np.bool_, len(calls))
+    rows = pa.array(np.cumsum(has_call) - 1, mask=~has_call)
+    return dict(zip(_CALL_COLUMNS, dense.take(rows).columns, strict=True))
 
 
 def _link_columns(readings: Sequence[Reading], calls: Sequence[Call | None], link_keys: LinkKeys) -> dict[str, pa.Array]:
-    first: list[int | None] = []
-    second: list[int | None] = []
-    for reading, call in zip(readings, calls, strict=True):
-        keys = link_keys(reading) if call is not None and reading.kind == "inference" else ()
-        first.append(keys[0] if keys else None)
-        second.append(keys[1] if len(keys) > 1 else None)
-    return {"link_key_1": encode.column(_FIELDS["link_key_1"], first), "link_key_2": encode.column(_FIELDS["link_key_2"], second)}
+    rows = [row for row, call in enumerate(calls) if call is not None and readings[row].kind == "inference"]
+    found = [link_keys(readings[row]) for row in rows]
+    columns = {}
+    for number, name in enumerate(("link_key_1", "link_key_2")):
+        values = np.zeros(len(readings), np.uint64)
+        absent = np.ones(len(readings), np.bool_)
+        some = [row for row, keys in zip(rows, found, strict=True) if len(keys) > number]
+        values[some] = np.array([keys[number] for keys in found if len(keys) > number], np.uint64)
+        absent[some] = False
+        columns[name] = pa.array(values, mask=absent)
+    return columns
 
 
 def from_table(table: pa.Table) -> list[Reading]:

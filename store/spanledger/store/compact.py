@@ -1,0 +1,203 @@
+"""Compaction: the many small files that commits leave become few, and spans that no charge needs go after a while.
+
+Runs beside the writer and any readers, in a thread or process of its own: it takes a lease, writes new files under names nobody knows,
+and swaps them for the old ones in one metastore transaction. Old files stay for a grace in which running readers finish.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from spanledger.store.config import StoreConfig
+from spanledger.store.crash import crash_point
+from spanledger.store.days import DAY_NS, days_to_search
+from spanledger.store.errors import LedgerBusyError
+from spanledger.store.files import TABLES, DataFile, Table, data_files, partition_path, sync_folders
+from spanledger.store.index import IndexCache, trace_keys_of
+from spanledger.store.ledger import write_data_file
+from spanledger.store.metastore import Metastore
+from spanledger.store.schema import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LEASE: Final = "compaction"
+LEASE_SECONDS: Final = 300.0
+PREFIX: Final = "compact-"
+QUIET_NS: Final = 3_600_000_000_000
+"""A partition that nothing has come to for an hour is merged into as few files as can be."""
+
+ORDER: Final[dict[Table, list[tuple[str, str]]]] = {
+    # A tenant's events stand together, so a report on one tenant skips most of a file.
+    "events": [("tenant_id", "ascending"), ("trace_id", "ascending"), ("entry_number", "ascending")],
+    "spans": [("trace_id", "ascending"), ("position", "ascending"), ("start_ns", "ascending"), ("span_id", "ascending")],
+}
+INDEX_BYTES: Final = 64 * 1024 * 1024
+
+
+class Done(NamedTuple):
+    """What a run did."""
+
+    files_merged: int = 0
+    files_written: int = 0
+    rows: int = 0
+    spans_dropped: int = 0
+    files_deleted: int = 0
+
+
+class Compactor:
+    """Compacts the ledger of a data folder. Make one per thread."""
+
+    def __init__(self, data_dir: Path, config: StoreConfig | None = None) -> None:
+        self._root = data_dir
+        self._config = config or StoreConfig()
+        self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._indexes = IndexCache(data_dir, INDEX_BYTES)
+
+    def run(self, now_ns: int | None = None) -> Done:
+        """Do what is to do now; nothing if another compaction is at work."""
+        now = time.time_ns() if now_ns is None else now_ns
+        store = Metastore.open(self._root)
+        try:
+            try:
+                epoch = store.take_lease(LEASE, self._holder, LEASE_SECONDS)
+            except LedgerBusyError:
+                return Done()
+            try:
+                return self._run(store, now, epoch)
+            finally:
+                store.end_lease(LEASE, self._holder)
+        finally:
+            store.close()
+
+    def _run(self, store: Metastore, now_ns: int, epoch: int) -> Done:
+        self._remove_leftovers(store)
+        done = Done(files_deleted=self._delete_removed(store, now_ns))
+        for number, (table, day, files) in enumerate(self._plan(store, now_ns)):
+            store.take_lease(LEASE, self._holder, LEASE_SECONDS)
+            name = f"{partition_path(table, day)}/{PREFIX}{epoch:08d}-{now_ns:019d}-{number:06d}.parquet"
+            rows, dropped = self._merged(store, table, files, now_ns)
+            new = [self._write(name, table, day, rows, files, now_ns)] if rows.num_rows else []
+            sync_folders(self._root, (file.path for file in new))
+            crash_point("compacted")
+            if store.swap_files([file.path for file in files], new, SCHEMA_VERSION, time.time_ns(), (LEASE, self._holder)):
+                crash_point("swapped")
+                done = done._replace(
+                    files_merged=done.files_merged + len(files),
+                    files_written=done.files_written + len(new),
+                    rows=done.rows + rows.num_rows,
+                    spans_dropped=done.spans_dropped + dropped,
+                )
+            else:
+                for file in new:
+                    (self._root / file.path).unlink()
+        return done
+
+    def _remove_leftovers(self, store: Metastore) -> None:
+        """Delete what a compaction that died had written; the lease says that no other is writing now."""
+        known = store.known_paths()
+        for path in data_files(self._root):
+            if path not in known and path.rsplit("/", 1)[-1].startswith(PREFIX):
+                (self._root / path).unlink(missing_ok=True)
+
+    def _delete_removed(self, store: Metastore, now_ns: int) -> int:
+        """Delete files whose grace is over: first the file, then the record, so that a crash leaves no file without a record."""
+        paths = store.removed_files(now_ns - int(self._config.compact_grace_seconds * 1e9))
+        for path in paths:
+            (self._root / path).unlink(missing_ok=True)
+        store.forget_files(paths)
+        return len(paths)
+
+    def _plan(self, store: Metastore, now_ns: int) -> Iterator[tuple[Table, int, list[DataFile]]]:
+        """The groups of files to write anew."""
+        for table in TABLES:
+            by_day: dict[int, list[DataFile]] = {}
+            for file in store.live_files(table):
+                by_day.setdefault(file.day, []).append(file)
+            for day, files in by_day.items():
+                for group in self._groups(files, now_ns):
+                    yield table, day, group
+
+    def _groups(self, files: list[DataFile], now_ns: int) -> Iterator[list[DataFile]]:
+        """Files of like size are merged once there are enough, so a row is rewritten a few times and not at every run."""
+        cutoff = self._prune_before_ns(now_ns)
+        quiet = max(file.received_ns_max for file in files) < now_ns - QUIET_NS
+        least = 2 if quiet else self._config.compact_files_min
+        tiers: dict[int, list[DataFile]] = {}
+        for file in files:
+            if self._to_prune(file, cutoff):
+                yield [file]
+            elif file.rows < self._config.compact_rows_max // 2:
+                # A pruned file is not mixed with others: it would be read through again for nothing.
+                tiers.setdefault(-1 - file.is_pruned if quiet else file.rows.bit_length() // 3, []).append(file)
+        for tier in tiers.values():
+            yield from _chunks(tier, least, self._config.compact_rows_max)
+
+    def _prune_before_ns(self, now_ns: int) -> int | None:
+        days = self._config.chargeless_days
+        return now_ns - int(days * DAY_NS) if days else None
+
+    @staticmethod
+    def _to_prune(file: DataFile, cutoff_ns: int | None) -> bool:
+        return cutoff_ns is not None and file.table == "spans" and not file.is_pruned and file.received_ns_max < cutoff_ns
+
+    def _merged(self, store: Metastore, table: Table, files: list[DataFile], now_ns: int) -> tuple[pa.Table, int]:
+        """The rows of the files in the order of compacted files, and how many were dropped."""
+        import pyarrow as pa  # see files.write_parquet
+        import pyarrow.parquet as pq  # as above
+
+        parts = []
+        for file in files:
+            with pq.ParquetFile(self._root / file.path) as parquet:
+                parts.append(parquet.read())
+        rows = pa.concat_tables(parts)
+        kept = rows
+        if all(self._to_prune(file, self._prune_before_ns(now_ns)) for file in files):
+            kept = self._without_chargeless(store, rows, files)
+        return kept.sort_by(ORDER[table]), rows.num_rows - kept.num_rows
+
+    def _without_chargeless(self, store: Metastore, rows: pa.Table, files: Iterable[DataFile]) -> pa.Table:
+        """The rows of traces that have an entry in the ledger, or a span that may be told of elsewhere (it has a link key).
+
+        The index knows the first half of trace ids only, so a stranger may be kept; none is dropped that has an entry.
+        """
+        import pyarrow as pa  # see files.write_parquet
+        import pyarrow.compute as pc  # as above
+
+        keys = trace_keys_of(rows)
+        days = days_to_search(pc.unique(pc.divide(rows.column("start_ns"), DAY_NS)).to_pylist())
+        days |= {file.day for file in files}
+        needed = keys[rows.column("link_key_1").is_valid().to_numpy()]
+        keep = np.isin(keys, needed)
+        for file in store.live_files("events", days=days):
+            keep |= np.isin(keys, self._indexes.get(file).traces.keys)
+        # What a trace that is still open may need is never dropped.
+        keep |= rows.column("position").to_numpy() >= store.last_commit().open_position
+        return rows.filter(pa.array(keep))
+
+    def _write(self, path: str, table: Table, day: int, rows: pa.Table, files: list[DataFile], now_ns: int) -> DataFile:
+        cutoff = self._prune_before_ns(now_ns)
+        pruned = all(file.is_pruned or self._to_prune(file, cutoff) for file in files)
+        return write_data_file(self._root, path, table, day, rows, is_pruned=int(pruned))
+
+
+def _chunks(files: list[DataFile], least: int, rows_max: int) -> Iterator[list[DataFile]]:
+    """Runs of at least `least` files that have no more than `rows_max` rows together."""
+    chunk: list[DataFile] = []
+    rows = 0
+    for file in sorted(files, key=lambda file: file.start_ns_min):
+        if chunk and rows + file.rows > rows_max:
+            if len(chunk) > 1:
+                yield chunk
+            chunk, rows = [], 0
+        chunk.append(file)
+        rows += file.rows
+    if len(chunk) >= least:
+        yield chunk
