@@ -119,8 +119,14 @@ class Catalog:
                 yield ShownModel(entry.provider, entry.model, " ".join(sorted({rate.unit for rate in entry.rates})), entry.source)
 
     def rates_for(self, provider: str | None, model: str, at_ns: int | None = None) -> list[ShownRate]:
-        """The rates a model has at a time, or ever, whatever their tier and context; the ones that win come first."""
-        held = [one for entry in find_entries(self._file, provider, (model,)) for one in held_rates(entry)]
+        """The rates a model has at a time (or ever), whatever their tier and context; an overlay's, which win, come first.
+
+        `model` is a name as a call would have it, or the catalog's own name of an entry (`models`).
+        """
+        entries = find_entries(self._file, provider, (model,)) or [
+            entry for entry in self._file.entries() if entry.model.lower() == model.lower() and provider in (None, entry.provider)
+        ]
+        held = [one for entry in entries for one in held_rates(entry)]
         now = [one for one in held if at_ns is None or one.from_ns <= at_ns < one.to_ns]
         return [_shown(one.entry, one.rate) for one in now]
 
@@ -231,13 +237,13 @@ def _price_open(usage: Usage, levels: tuple[Level, ...]) -> Priced:
     }
     if any(not 0 <= count <= COUNT_MAX for count in counts.values()):
         return unpriced("count_out_of_range")
+    if not counts:
+        return NO_USAGE
     tokens = {unit: count for unit, count in counts.items() if unit in PARTS}
     beside = {unit: count for unit, count in counts.items() if unit not in PARTS}
-    ttls = sum(count for unit, count in tokens.items() if unit.startswith("cache_write_") and unit.endswith(("m_tokens", "h_tokens")))
-    if "cache_write_tokens" not in tokens and ttls:
-        tokens["cache_write_tokens"] = ttls
-    if not tokens and not beside:
-        return NO_USAGE
+    if "cache_write_tokens" not in tokens:
+        written = sum(count for unit, count in tokens.items() if any(dimension == "ttl" for dimension, _ in PARTS[unit]))
+        tokens["cache_write_tokens"] = written
     try:
         leaves = disjoint(tokens)
     except PartsExceedTotalError:

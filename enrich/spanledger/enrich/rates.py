@@ -5,6 +5,7 @@ The work is done once per (provider, models, tier, region) and kept; the hot pat
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from spanledger.enrich.catalog.rows import OVERLAY, Entry, Rate, rate_id
 from spanledger.enrich.catalog.units import PARTS, REQUESTS, rate_units
 from spanledger.enrich.money import ATTO, rational_from_text
 from spanledger.enrich.provider_names import BEDROCK_MAKERS, SPOKEN_BY_OTHERS
-from spanledger.enrich.providers import known_provider, plain_model, provider_of_model
+from spanledger.enrich.providers import canonical_provider, known_provider, plain_model, provider_of_model
 
 SELLERS = {
     # a seller without a price of its own for a model charges what this other one lists for it, by its own word
@@ -44,6 +45,8 @@ COMMON = (
 """The units of a usage without extras, in the order of its lines."""
 _TIER_NAMES = {"batches": "batch", "on_demand_flex": "flex", "on_demand_priority": "priority"}
 _NAMES_MAX = 256
+_COMPACT_DATE = re.compile(r"-(20[0-9]{2})([01][0-9])([0-3][0-9])(?![0-9])")
+"""Gateways write a snapshot's date together that its maker writes with dashes; the price list has one of the two."""
 _FOREVER_NS = (-(2**63), 2**63)
 
 
@@ -102,6 +105,7 @@ def find_entries(catalog: CatalogFile, provider: str | None, models: Iterable[st
     Looked up at the provider, then at those it sells for (SELLERS). Where the label may be wrong (a protocol others speak too, a
     label nobody knows, none at all), at last at the provider the model's name stands for.
     """
+    provider = canonical_provider(provider)
     names = [model for model in models if model]
     for seller in (provider, *SELLERS.get(provider or "", ())):
         if found := _entries_at(catalog, seller, names):
@@ -140,6 +144,7 @@ def lookup_names(provider: str, model: str) -> list[str]:
     if name.startswith("ft:"):
         names.append(":".join(name.split(":")[:2]))
     names += [other.replace("@", "-") for other in names if "@" in other]
+    names += [dashed for other in names if (dashed := _COMPACT_DATE.sub(r"-\1-\2-\3", other)) != other]
     return list(dict.fromkeys(names))
 
 
