@@ -1,0 +1,89 @@
+"""`doctor`: asks the ledger, the quarantine and the journal what is missing from the bill."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from spanledger.cli.errors import EXIT_FINDINGS, UsageMistake
+from spanledger.cli.findings import BEHIND_FIX, CHECKS, FLAGGED_FIX, NAMES, QUARANTINED_FIX
+from spanledger.cli.folder import DataFolder
+from spanledger.cli.options import Format
+from spanledger.cli.quarantine import read_quarantine
+from spanledger.cli.render import write_rows
+from spanledger.receiver.durable import DurableView
+from spanledger.store.conditions import conditions
+from spanledger.store.entries import NET
+from spanledger.store.ledger import Ledger
+from spanledger.store.query import Range, snapshot
+from spanledger.store.times import parse_window
+
+_ABOUT_MAX = 20
+
+
+class Finding(NamedTuple):
+    """One row: what is wrong, how often, with what, an id to explain, and what to do."""
+
+    finding: str
+    count: int
+    about: str | None
+    example: str | None
+    fix: str
+
+
+def examine(data: Path, since: str | None, until: str | None, fail_on: str | None, output: Format) -> int:
+    """Print all findings; the exit code is 3 if one of `fail_on` is among them."""
+    wanted = {name.strip() for name in fail_on.split(",")} if fail_on else set()
+    if unknown := wanted - set(NAMES):
+        raise UsageMistake(f"--fail-on knows no {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    found = findings(DataFolder(data), parse_window(since, until, time.time_ns()))
+    if found or output is not Format.table:
+        write_rows(Finding._fields, found, output)
+    else:
+        import sys
+
+        sys.stdout.write("everything received is metered, priced and attributed\n")
+    return EXIT_FINDINGS if wanted & {finding.finding for finding in found} else 0
+
+
+def findings(folder: DataFolder, window: Range) -> list[Finding]:
+    """Everything there is to say about a window of the ledger, and about the folder as a whole."""
+    with Ledger.open(folder.path, read_only=True) as ledger:
+        found = _of_entries(ledger, window)
+        position = ledger.position
+    codes = Counter(row["code"] for row in read_quarantine(folder.quarantine))
+    found += [Finding("quarantined", count, code, None, QUARANTINED_FIX) for code, count in codes.most_common(_ABOUT_MAX)]
+    return found + _behind(folder, position)
+
+
+def _of_entries(ledger: Ledger, window: Range) -> list[Finding]:
+    where = conditions(window)
+    current = NET.format(source=f"(SELECT * FROM entries WHERE {where.sql})")  # noqa: S608 - allow-listed names, bound values
+    found: list[Finding] = []
+    with snapshot(ledger, window) as connection:
+
+        def rows(condition: str, about: str) -> list[Any]:
+            query = (
+                f"SELECT {about} AS about, count(*), lower(hex(min(span_id))) FROM ({current}) WHERE {condition}"  # noqa: S608 - as above
+                f" GROUP BY about ORDER BY count(*) DESC, about LIMIT {_ABOUT_MAX}"
+            )
+            return connection.execute(query, where.values).fetchall()
+
+        for check in CHECKS:
+            found += [Finding(check.name, count, about, example, check.fix) for about, count, example in rows(check.where, check.about)]
+        flagged = rows("len(flags) > 0", "unnest(flags)")
+        return found + [Finding("flagged", count, flag, example, FLAGGED_FIX) for flag, count, example in flagged]
+
+
+def _behind(folder: DataFolder, position: int) -> list[Finding]:
+    """Whether the journal holds more than the ledger while nobody is working on it."""
+    try:
+        with DurableView(folder.journal) as view:
+            left = view.position - position
+    except FileNotFoundError:
+        return []
+    if left <= 0 or folder.held():
+        return []
+    return [Finding("behind", left, "bytes of the journal", None, BEHIND_FIX)]
