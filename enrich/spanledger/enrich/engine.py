@@ -109,7 +109,7 @@ class Engine:
         """Take up stored traces that were waiting when the process last stopped; `keys` says which days they are on."""
         for key in self._recall(keys):
             trace = self._traces[key]
-            trace.touch(trace.spans.values())
+            trace.touch(sorted(trace.spans.values(), key=lambda r: (r.position, r.received_ns)))
             self._pending[key] = trace
 
     def tick(self, now_ns: int, *, final: bool = False) -> Batch:
@@ -285,6 +285,8 @@ class Engine:
 
     def _settle(self, cluster: Sequence[OpenTrace], level: int, now_ns: int, events: list[CostEvent]) -> bool:
         """Settle a cluster and append what must be booked; True if some of it has to wait for a higher level."""
+        if len(cluster) == 1 and not cluster[0].counts:
+            return self._settle_first(cluster[0], level, now_ns, events)
         by_trace = {trace.key[1]: trace for trace in cluster}
         deferred = False
         wanted: dict[tuple[bytes, bytes, int], CostEvent] = {}
@@ -303,6 +305,21 @@ class Engine:
                     self._undo(trace, (span_id, split), live, None, now_ns, events)
         for (trace_id, span_id, split), row in wanted.items():
             self._book(by_trace[trace_id], (span_id, split), row, now_ns, events)
+        return deferred
+
+    def _settle_first(self, trace: OpenTrace, level: int, now_ns: int, events: list[CostEvent]) -> bool:
+        """The same for a trace alone of which nothing is booked yet: there is nothing to compare with."""
+        deferred = False
+        for charge in settle((trace.spans,)):
+            rows = drafts(charge, self._prices, self._versions, now_ns)
+            if level != _EVERYTHING and _waits(charge, rows, level):
+                deferred = True
+                continue
+            events += rows
+            for row in rows:
+                at = (row.span_id, row.split_index)
+                trace.counts[at] = 1
+                trace.booked[at] = [row]
         return deferred
 
     def _book(self, trace: OpenTrace, at: tuple[bytes, int], row: CostEvent, now_ns: int, events: list[CostEvent]) -> None:

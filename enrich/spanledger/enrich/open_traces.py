@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from spanledger.enrich.events import CostEvent
@@ -62,17 +62,13 @@ class OpenTrace:
                 missing.add(parent)
         return fresh
 
-    def touch(self, fresh: Iterable[Reading]) -> None:
-        """Note that these spans came: the trace is to be settled again."""
+    def touch(self, fresh: Sequence[Reading]) -> None:
+        """Note that these spans came, in the order of the journal: the trace is to be settled again."""
         self.dirty = True
-        for reading in fresh:
-            position, received_ns = reading[13], reading[14]
-            if received_ns > self.last_ns:
-                self.last_ns = received_ns
-            if received_ns < self.first_ns:
-                self.first_ns = received_ns
-            if position < self.position:
-                self.position = position
+        first, last = fresh[0], fresh[-1]
+        self.last_ns = max(self.last_ns, last.received_ns)
+        self.first_ns = min(self.first_ns, first.received_ns)
+        self.position = min(self.position, first.position, last.position)
 
     def settled(self) -> None:
         """Note that all that came so far is settled."""

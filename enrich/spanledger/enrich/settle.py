@@ -76,19 +76,30 @@ class _Settlement:
     def charges(self) -> list[Charge]:
         """The charges, innermost calls first, then the aggregates that stand for silent ones."""
         nested = self._nested()
-        groups = [[i] for i in self.calls] if not nested and self._all_different() else self._told_together(nested)
-        nodes = self.nodes
-        told = [members for members in groups if any(bears_usage(nodes[i].call) for i in members)]
-        charges = [self._charge_of(members) for members in told]
-        covered, up = self.covered, self.up
-        for members in told:
-            for i in members:
+        if not nested and self._all_different():
+            groups = [[i] for i in self.calls]
+        else:
+            groups = self._told_together(nested)
+        nodes, up, covered = self.nodes, self.up, self.covered
+        charges: list[Charge] = []
+        silent: list[list[int]] = []
+        for members in groups:
+            if len(members) == 1:
+                if not bears_usage(nodes[members[0]].call):
+                    silent.append(members)
+                    continue
+                charges.append(self._alone(members[0]))
+            else:
+                if not any(bears_usage(nodes[i].call) for i in members):
+                    silent.append(members)
+                    continue
+                charges.append(self._charge_of(members))
+            for i in members:  # everything above has something charged below it
                 at = up[i]
                 while at >= 0 and at not in covered:
                     covered.add(at)
                     at = up[at]
-        silent = [members for members in groups if members not in told] if len(told) < len(groups) else []
-        able = [i for i in (*self.restating, *self.restated) if i not in self.covered]
+        able = [i for i in (*self.restating, *self.restated) if i not in covered]
         return charges + self._standing_in(able, silent) if able or silent else charges
 
     def _all_different(self) -> bool:
@@ -288,7 +299,8 @@ class _Settlement:
         payers = self.inherited.of(i)
         source = self.inherited.tenant_source(i, payers.tenant)
         surface = self._surface(i) if reading.operation in _RETRIEVED else "inference"
-        return Charge(reading, call, payers, source, (), surface, call.usage_state if bears_usage(call) else "missing", False)
+        state = call.usage_state if bears_usage(call) else "missing"
+        return tuple.__new__(Charge, (reading, call, payers, source, (), surface, state, False))  # spares the copy of the constructor
 
     def _payers(self, chosen: int, others: Sequence[int]) -> tuple[Payers, str | None]:
         """The charge's own claims, then its tellers' own, then what each inherits; and where the tenant was found."""
