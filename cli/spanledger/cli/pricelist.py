@@ -15,6 +15,9 @@ from spanledger.store.times import parse_time
 
 Rows = tuple[Sequence[str], Sequence[Sequence[Any]]]
 
+RATE_OPTIONAL = ("verified_on", "window", "effective_kind", "rate_id", "tier", "effective_to", "provider", "source")
+"""What a table of rates does without on a narrow terminal, or where nothing is in it."""
+
 _NEAR_MAX = 5
 
 
@@ -34,7 +37,8 @@ def rate_rows(model: str, provider: str | None, at: str | None) -> Rows:
     rates = catalog.rates_for(_canonical(provider), model, at_ns)
     if not rates:
         raise UserError(_no_rates(catalog, model, provider, at))
-    return ShownRate._fields, [[_shown(name, value) for name, value in zip(ShownRate._fields, rate, strict=True)] for rate in rates]
+    rows = [[_shown(name, value) for name, value in zip(ShownRate._fields, rate, strict=True)] for rate in rates]
+    return ShownRate._fields, rows
 
 
 def _shown(name: str, value: Any) -> Any:

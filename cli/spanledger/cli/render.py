@@ -21,6 +21,9 @@ from spanledger.cli.options import Format
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _UNSAFE_JSON = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|~])")
+_FOLDED_WIDTH_MIN = 16
+"""Text is folded to no less than this in a table."""
+_HEADER_WIDTH_MIN = 8
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -87,10 +90,10 @@ def write_rows(
     *,
     totals: Sequence[Any] | None = None,
     title: str | None = None,
-    hide_empty: bool = False,
+    optional: Sequence[str] = (),
     stream: TextIO | None = None,
 ) -> None:
-    """Write rows in the format asked for; `hide_empty` leaves columns without any value out of tables for people.
+    """Write rows in the format asked for; on a terminal that is too narrow, tables do without the `optional` columns, in that order.
 
     `totals` is one more row: set off below a table, marked by `"total": true` in JSON, left out of CSV and JSON Lines, where
     a reader would sum it again.
@@ -109,7 +112,7 @@ def write_rows(
     elif output is Format.markdown:
         _write_markdown(columns, rows, totals, out)
     else:
-        _write_table(columns, list(rows), totals, title, hide_empty, out)
+        _write_table(columns, list(rows), totals, title, optional, out)
 
 
 def _write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
@@ -157,27 +160,76 @@ def _write_table(
     rows: list[Sequence[Any]],
     totals: Sequence[Any] | None,
     title: str | None,
-    hide_empty: bool,
+    optional: Sequence[str],
     out: TextIO,
 ) -> None:
+    """A table as wide as its rows; on a narrow terminal first without optional columns, then as one block a row. No digit is ever cut."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    console = console_for(out)
     right = _numeric(columns, [*rows, *([totals] if totals is not None else [])])
-    table = Table(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", show_footer=totals is not None, pad_edge=False)
-    shown = [index for index in range(len(columns)) if not hide_empty or any(row[index] is not None for row in rows)]
+    texts = [[cell(value, grouped=True) for value in row] for row in rows]
+    footers = [cell(value, grouped=True) for value in totals] if totals is not None else None
+    shown = _that_fit(columns, [*texts, *([footers] if footers else [])], right, optional, console.width)
+    if shown is None:
+        _write_blocks(columns, texts, footers, console)
+        return
+    table = Table(
+        box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", show_footer=footers is not None, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for index in shown:
-        column = columns[index]
-        footer = Text(cell(totals[index], grouped=True), style="bold") if totals is not None else ""
-        numeric = column in right
-        table.add_column(
-            Text(column), footer=footer, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold", min_width=None
-        )
-    for row in rows:
-        cells = (row[index] for index in shown)
-        table.add_row(*(Text("–" if value is None else cell(value, grouped=True), style="dim" if value is None else "") for value in cells))
-    console_for(out).print(table)
+        numeric = columns[index] in right
+        footer = Text(footers[index], style="bold") if footers else ""
+        header = Text(_header(columns[index], max((len(text[index]) for text in texts), default=0)))
+        table.add_column(header, footer=footer, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+    for row, text in zip(rows, texts, strict=True):
+        table.add_row(*(Text("–", style="dim") if row[index] is None else Text(text[index]) for index in shown))
+    console.print(table)
+    if hidden := [columns[index].replace("_", " ") for index in range(len(columns)) if index not in shown and any(text[index] for text in texts)]:
+        console.print(Text(f"left out for the width: {', '.join(hidden)}; --format json has everything", style="dim"))
+
+
+def _header(column: str, width: int) -> str:
+    """A column's name, broken where it is wider than what stands below it."""
+    lines: list[str] = []
+    for word in column.split("_"):
+        if lines and len(lines[-1]) + 1 + len(word) <= max(width, _HEADER_WIDTH_MIN):
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def _that_fit(
+    columns: Sequence[str], texts: Sequence[Sequence[str]], right: set[str], optional: Sequence[str], width: int
+) -> list[int] | None:
+    """The columns to show: without optional ones that say nothing or are too much, the first of them going first; None: too narrow."""
+    needed = []
+    for index, column in enumerate(columns):
+        longest = max((len(text[index]) for text in texts), default=0)
+        header = max(map(len, _header(column, longest).split("\n")))
+        needed.append(max(header, longest if column in right else min(longest, _FOLDED_WIDTH_MIN)))
+    empty = {index for index, column in enumerate(columns) if column in optional and not any(text[index] for text in texts)}
+    shown = [index for index in range(len(columns)) if index not in empty]
+    for leaving in (None, *map(columns.index, optional)):
+        if leaving in shown:
+            shown.remove(leaving)
+        if sum(needed[index] + 2 for index in shown) <= width:
+            return shown
+    return None
+
+
+def _write_blocks(columns: Sequence[str], texts: Sequence[Sequence[str]], footers: Sequence[str] | None, console: Any) -> None:
+    """One line a value, for terminals too narrow for a table."""
+    from rich.text import Text
+
+    name_width = max(map(len, columns), default=0)
+    for text in [*texts, *([footers] if footers else [])]:
+        for column, value in zip(columns, text, strict=True):
+            console.print(Text(f"{column.replace('_', ' '):<{name_width}}  {value or '–'}"), soft_wrap=True)
+        console.print()
 
 
 def console_for(out: TextIO) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from spanledger.cli.errors import complain
 from spanledger.cli.options import Format
 from spanledger.cli.render import write_rows
 from spanledger.store.entries import EVENT_KEYS, events
@@ -28,6 +30,9 @@ EVENT_TABLE = (
     "span_id",
 )
 """What the table of events shows: what people look at; the other formats have every column."""
+
+OPTIONAL = ("reasoning_tokens", "cache_write_tokens", "cache_read_tokens", "unmetered_calls", "failed_calls")
+"""What a report does without first on a narrow terminal."""
 
 UNATTRIBUTED = "(unattributed)"
 
@@ -56,7 +61,7 @@ def print_table(table: Table, limit: int | None, output: Format, title: str | No
     if output in (Format.table, Format.markdown):
         rows = [(*(_named(name, value) for name, value in zip(table.columns[: table.by], row, strict=False)), *row[table.by :]) for row in rows]
         totals = ("total", *totals[1:]) if table.by else totals
-    write_rows(table.columns, rows, output, totals=totals, title=title)
+    write_rows(table.columns, rows, output, totals=totals, title=title, optional=OPTIONAL)
 
 
 def _named(dimension: str, value: Any) -> Any:
@@ -80,7 +85,7 @@ def print_events(
         found = islice(events(ledger, window=window, filters=store_filters(chosen), every=every), limit)
         if output in (Format.table, Format.markdown):
             rows = [[_shown(event, name) for name in EVENT_TABLE] for event in found]
-            write_rows(EVENT_TABLE, rows, output)
+            write_rows(EVENT_TABLE, rows, output, optional=("kind", "usage_state", "provider", "start_time"))
         else:
             write_rows(EVENT_KEYS, ([event[name] for name in EVENT_KEYS] for event in found), output)
 
@@ -90,13 +95,17 @@ def _shown(event: Mapping[str, Any], name: str) -> Any:
         return event["response_model"] or event["request_model"]
     if name == "start_time":
         return event["start_time"][:23] + "Z"
+    if name == "cost_usd" and event[name] is not None:
+        return Decimal(event[name])
     return event[name]
 
 
-def query_rows(data: Path, text: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
-    """The columns and rows of a read-only query of the user's."""
+def print_query(data: Path, text: str, output: Format) -> None:
+    """Write the rows of a read-only query of the user's, and say so if there were more than are shown."""
     from spanledger.store.sql import sql
 
     with Ledger.open(data, read_only=True) as ledger:
         answer = sql(ledger, text)
-        return answer.columns, answer.rows
+    write_rows(answer.columns, answer.rows, output)
+    if answer.is_cut:
+        complain(f"only the first {len(answer.rows):,} rows are shown: add a LIMIT or a condition, or raise store.sql_rows_max")

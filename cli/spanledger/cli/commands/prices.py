@@ -55,8 +55,8 @@ def show(
 
       spanledger prices show claude-sonnet-4-5 --provider anthropic --at 2025-10-01
     """
-    from spanledger.cli.pricelist import rate_rows
+    from spanledger.cli.pricelist import RATE_OPTIONAL, rate_rows
     from spanledger.cli.render import write_rows
 
     columns, rows = rate_rows(model, provider, at)
-    write_rows(columns, rows, output, hide_empty=True)
+    write_rows(columns, rows, output, optional=RATE_OPTIONAL)

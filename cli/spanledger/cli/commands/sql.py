@@ -19,8 +19,8 @@ def sql(
 ) -> None:
     """Ask the ledger in SQL, read-only.
 
-    DuckDB's SQL over the view `events` (every entry, corrections included: sums are net). Files, settings and extensions are out of
-    reach. Money is DECIMAL(38,18); mind that `/` and AVG turn it into DOUBLE.
+    DuckDB's SQL over `events` (the net current events), `entries` (every entry, corrections included: their sums are net too) and `spans`.
+    Files, settings and extensions are out of reach. Money is DECIMAL(38,18); mind that `/` and AVG turn it into DOUBLE.
 
     [bold]Examples[/bold]
 
@@ -30,9 +30,6 @@ def sql(
     """
     import sys
 
-    from spanledger.cli.render import write_rows
-    from spanledger.cli.reports import query_rows
+    from spanledger.cli.reports import print_query
 
-    text = sys.stdin.read() if query == "-" else query
-    columns, rows = query_rows(options.existing_data(data), text)
-    write_rows(columns, rows, output)
+    print_query(options.existing_data(data), sys.stdin.read() if query == "-" else query, output)
