@@ -12,8 +12,6 @@ from spanledger.receiver import frames, segments
 from spanledger.receiver.durable import DurableView
 from spanledger.receiver.frames import Record
 
-CHUNK_BYTES = 1 << 20
-
 
 class PositionReleasedError(LookupError):
     """The journal no longer holds the position asked for: its segments were released."""
@@ -49,8 +47,13 @@ class JournalReader:
         found: list[tuple[int, Record]] = []
         began = self.position
         while self.position < durable and self.position - began < max_bytes:
-            chunk = self._read(durable, began + max_bytes - self.position)
-            self._take(memoryview(chunk), found)
+            try:
+                chunk = self._read(durable, began + max_bytes - self.position)
+                self._take(memoryview(chunk), found)
+            except segments.JournalCorruptError:
+                if found:
+                    return found  # what lies before the damage is good; the next poll meets it first
+                raise
         return found
 
     def close(self) -> None:
@@ -73,7 +76,7 @@ class JournalReader:
                 self._enter_segment()
             assert self._segment is not None  # noqa: S101 - entering raises otherwise
             offset = self.position - self._segment.start
-            chunk = os.pread(self._descriptor, min(durable - self.position, max(wanted, CHUNK_BYTES)), offset)
+            chunk = os.pread(self._descriptor, min(durable - self.position, max(wanted, frames.OUTER_BYTES)), offset)
             if not chunk:
                 self._leave_segment()
                 continue
