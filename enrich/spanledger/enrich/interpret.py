@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Container, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from spanledger.enrich.dialects.dialect import Dialect
 from spanledger.enrich.kinds import kind_of
-from spanledger.enrich.payers import FIELDS, PAYER_MAX, clean_payer, read_allocation
+from spanledger.enrich.payers import FIELDS, clean_payer, read_allocation
 from spanledger.enrich.providers import infer_provider
 from spanledger.enrich.records import NOBODY, Kind, Payers, UsageState
+from spanledger.enrich.refs import split_ref
 from spanledger.enrich.view import View
 
 
@@ -70,26 +72,50 @@ def read_what(dialect: Dialect, view: View) -> What:
     )
 
 
-def read_payers(view: View, refs: Mapping[str, tuple[str, ...]], allocation: tuple[str, ...], origin: str) -> Payers:
+class PayerRefs(NamedTuple):
+    """The references that a set of keys leaves of the payer rules: (index into Payers, field, references) and those of an allocation."""
+
+    fields: tuple[tuple[int, str, tuple[str, ...]], ...]
+    allocation: tuple[str, ...]
+
+    def keys(self) -> set[str]:
+        """The attributes they look at."""
+        refs = [ref for _, _, refs in self.fields for ref in refs]
+        return {split_ref(ref)[0] for ref in (*refs, *self.allocation)}
+
+
+def payer_refs(table: Mapping[str, tuple[str, ...]], allocation: tuple[str, ...], keys: Container[str | None]) -> PayerRefs:
+    """The payer references whose attributes are among `keys`."""
+    fields = []
+    for index, name in enumerate(FIELDS):
+        if refs := tuple(ref for ref in table.get(name, ()) if split_ref(ref)[0] in keys):
+            fields.append((index, name, refs))
+    return PayerRefs(tuple(fields), tuple(ref for ref in allocation if split_ref(ref)[0] in keys))
+
+
+def read_payers(view: View, refs: PayerRefs, origin: str) -> Payers:
     """Who a span or resource says it is for. `origin` ("span", "resource") begins each source; a value cut to size ends its with " (cut)"."""
-    found: list[str | None] = []
+    found: list[Any] = [None, None, None, None, None, None, None, None, (), ()]
     sources: list[tuple[str, str]] = []
-    for name in FIELDS:
-        value, source = _first_payer(view, refs.get(name, ()))
-        found.append(value)
-        if value is not None:
-            sources.append((name, f"{origin}:{source}"))
-    shares: tuple[tuple[str, int], ...] = ()
-    for ref in allocation:
+    for index, name, field_refs in refs.fields:
+        for ref in field_refs:
+            payer, cut = clean_payer(view.get(ref))
+            if payer is not None:
+                found[index] = payer
+                sources.append(source_pair(name, origin, ref, cut))
+                break
+    for ref in refs.allocation:
         if shares := read_allocation(view.get(ref)):
-            sources.append(("allocation", f"{origin}:{ref}"))
+            found[8] = shares
+            sources.append(source_pair("allocation", origin, ref, False))
             break
-    return Payers(*found, shares, tuple(sources)) if sources else NOBODY
+    if not sources:
+        return NOBODY
+    found[9] = tuple(sources)
+    return Payers(*found)
 
 
-def _first_payer(view: View, refs: tuple[str, ...]) -> tuple[str | None, str]:
-    for ref in refs:
-        raw = view.get(ref)
-        if raw is not None and (payer := clean_payer(raw)) is not None:
-            return payer, f"{ref} (cut)" if isinstance(raw, str) and len(raw.strip()) > PAYER_MAX else ref
-    return None, ""
+@lru_cache(maxsize=8192)
+def source_pair(name: str, origin: str, ref: str, cut: bool) -> tuple[str, str]:
+    """(field, where it was found)."""
+    return name, f"{origin}:{ref} (cut)" if cut else f"{origin}:{ref}"

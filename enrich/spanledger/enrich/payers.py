@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Final
@@ -149,21 +150,27 @@ def bounded(text: str) -> str:
     return f"{text[: PAYER_MAX - 17]}~{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
 
 
-def clean_payer(value: object) -> str | None:
-    """The payer that an attribute value names, None for nobody: placeholders, scrubbed and pruned values, lists, floats.
+def clean_payer(value: object) -> tuple[str | None, bool]:
+    """(payer, cut): who an attribute value names, None for nobody: placeholders, scrubbed and pruned values, lists, floats.
 
-    Integers become their digits; a text that is itself a JSON string ('"acme"', as MLflow and Langfuse 5 write) becomes what it says.
+    Integers become their digits; a text that is itself a JSON string ('"acme"', as MLflow and Langfuse 5 write) becomes what it says;
+    `cut` says that a long value was shortened.
     """
-    if type(value) is int:
-        return str(value)
-    if type(value) is not str:
-        return None
+    if type(value) is str:
+        return _clean_text(value) if len(value) <= PAYER_MAX else _cleaned(value)
+    return (str(value), False) if type(value) is int else (None, False)
+
+
+def _cleaned(value: str) -> tuple[str | None, bool]:
     text = value.strip()
-    if text.startswith('"') and text.endswith('"') and len(text) > 1:
+    if text[:1] == '"' and text.endswith('"') and len(text) > 1:
         text = _unquoted(text)
     if text.lower() in NOBODY_VALUES or text.startswith(_SCRUBBED):
-        return None
-    return bounded(text)
+        return None, False
+    return bounded(text), len(text) > PAYER_MAX
+
+
+_clean_text = lru_cache(maxsize=1 << 15)(_cleaned)
 
 
 def _unquoted(text: str) -> str:
@@ -179,7 +186,7 @@ def read_allocation(value: object) -> tuple[tuple[str, int], ...]:
     if type(value) is not str or not value.strip():
         return ()
     pairs = _allocation_object(value) if value.lstrip().startswith("{") else _allocation_list(value)
-    named = [(clean_payer(tenant), weight) for tenant, weight in pairs]
+    named = [(clean_payer(tenant)[0], weight) for tenant, weight in pairs]
     sane = tuple(sorted((tenant, weight) for tenant, weight in named if tenant is not None and 0 < weight < 10**9))
     return sane if len(sane) == len(named) == len({tenant for tenant, _ in sane}) else ()
 

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
 from spanledger.enrich.dialects.dialect import SHAPE_PARTS, Dialect, Shape, condition_refs, number_refs, text_refs
-from spanledger.enrich.interpret import What, read_payers, read_what
+from spanledger.enrich.interpret import What, payer_refs, read_payers, read_what
 from spanledger.enrich.kept import PRUNED_PREFIX
 from spanledger.enrich.payers import FIELDS, PayerRules
 from spanledger.enrich.records import Call, Kind, Payers, Usage, UsageState
@@ -23,6 +23,8 @@ from spanledger.enrich.view import TEXT_MAX, View
 _MEMO_MAX: Final = 8192
 _NO_OUTPUT: Final = frozenset({"embeddings", "rerank", "moderation", "speech", "image_generation", "transcription", "audio"})
 """Operations whose result is no tokens: an absent output count is no gap."""
+_ASK_NAME: Final = object()
+"""Remembered for texts that leave the decision to the span's name or kind."""
 FactMap = Mapping[Any, Any]
 _T = TypeVar("_T")
 _new_call = tuple.__new__
@@ -44,19 +46,17 @@ class _Lookups(NamedTuple):
 
 
 class Plan:
-    """Reads (kind, operation, payers, call, failed) of spans with one set of keys."""
+    """Reads spans with one set of keys by one dialect."""
 
     __slots__ = (
-        *("_attempt", "_call_of", "_cost", "_dialect", "_dynamic", "_ids", "_lookups", "_name_matters", "_prompts", "_steady", "_what"),
-        *("_what_key", "_who", "_who_allocation", "_who_key", "_who_refs"),
+        *("_attempt", "_cost", "_dialect", "_dynamic", "_facts_key", "_ids", "_lookups", "_prompts", "_steady", "_told", "_unique_ids"),
+        *("_what", "_what_key", "_who", "_who_key", "_who_refs"),
     )
 
     def __init__(self, dialect: Dialect, keys: frozenset[str], payers: PayerRules) -> None:
         self._dialect = dialect
-        self._who_refs = {name: _present(_payer_refs(dialect, payers, name), keys) for name in FIELDS}
-        self._who_allocation = _present(payers.allocation, keys)
-        self._who_key = _getter({split_ref(ref)[0] for refs in (*self._who_refs.values(), self._who_allocation) for ref in refs})
-        self._who: dict[Any, Payers] = {}
+        self._unique_ids = dialect.response_id_unique
+        self._who_refs = payer_refs({name: _payer_refs(dialect, payers, name) for name in FIELDS}, payers.allocation, keys)
         self._lookups = tuple(_lookups_of(shape, keys) for shape in dialect.shapes)
         self._ids = _present(dialect.response_id, keys)
         self._prompts = _present(dialect.prompt, keys)
@@ -67,49 +67,71 @@ class Plan:
         refs = [ref for ref in (*text_refs(dialect), *condition_refs(dialect)) if not ref.startswith("$") and split_ref(ref)[0] in keys]
         self._dynamic = any("#" in ref for ref in refs if ref not in dialect.response_id)
         apart = {*number_refs(dialect), *dialect.response_id, *dialect.prompt}
-        self._what_key = _getter({ref for ref in refs if "#" not in ref and ref not in apart})
-        self._name_matters = any(ref.startswith("$") for ref in (*text_refs(dialect), *condition_refs(dialect))) or any(
-            rule.ref.startswith("$") for rule in dialect.kinds
-        )
+        what_keys = {ref for ref in refs if "#" not in ref and ref not in apart}
+        who_keys = self._who_refs.keys()
+        self._what_key, self._who_key, self._facts_key = _getter(what_keys), _getter(who_keys), _getter(what_keys | who_keys)
         self._what: dict[Any, What] = {}
-        self._call_of: dict[Any, Call | None] = {}
+        self._who: dict[Any, Payers] = {}
+        self._told: dict[Any, Any] = {}
 
-    def read(self, facts: FactMap, name: bytes, span_kind: int) -> tuple[Kind, str | None, Payers, Call | None, bool]:
-        """(kind, operation, payers, call, failed by the dialect's own signs) of one span."""
-        key = self._who_key(facts)
-        payers = self._who.get(key)
-        if payers is None:
-            view = self._view(facts, name, span_kind)
-            payers = _remember(self._who, key, read_payers(view, self._who_refs, self._who_allocation, "span"))
+    def read(self, facts: FactMap, span: Any) -> tuple[Kind, str | None, Payers, Call | None, bool]:
+        """(kind, operation, payers, call, failed by the dialect's own signs) of one span, whose `name` and `kind` are looked at if need be."""
         if self._dynamic:
-            what = read_what(self._dialect, self._view(facts, name, span_kind))
-            call = self._read_call(what, facts, name, span_kind)
+            what, payers = read_what(self._dialect, self._view(facts, span)), self._read_who(facts, span)
         else:
-            key = (self._what_key(facts), name, span_kind) if self._name_matters else self._what_key(facts)
-            what = self._what.get(key)  # type: ignore[assignment]  # None is handled below
-            if what is None:
-                what = _remember(self._what, key, read_what(self._dialect, self._view(facts, name, span_kind)))
-            if not self._steady:
-                call = self._read_call(what, facts, name, span_kind)
-            elif key in self._call_of:
-                call = self._call_of[key]
-            else:
-                call = _remember(self._call_of, key, self._read_call(what, facts, name, span_kind))
+            key = self._facts_key(facts)
+            told = self._told.get(key)
+            if told is None:
+                told = self._read_told(key, facts, span)
+            if told is _ASK_NAME:
+                named = (key, span.name, span.kind)
+                told = self._told.get(named)
+                if told is None:
+                    what = read_what(self._dialect, self._view(facts, span))
+                    told = _remember(self._told, named, self._result(what, facts, span))
+            if self._steady:
+                return told  # type: ignore[no-any-return]  # a steady plan remembers whole results
+            what, payers = told
+        call = self._read_call(what, facts, span)
         kind = what.kind
         if kind is None:
             return ("other" if call is None else self._dialect.usage_kind), _operation(what, call), payers, call, what.failed
         return kind, what.operation, payers, call, what.failed
 
-    def _read_call(self, what: What, facts: FactMap, name: bytes, span_kind: int) -> Call | None:
+    def _read_told(self, key: Any, facts: FactMap, span: Any) -> Any:
+        """Read and remember what the texts say, or that they leave it to the span's name."""
+        what_key = self._what_key(facts)
+        what = self._what.get(what_key)
+        if what is None:
+            view = self._view(facts, span)
+            what = read_what(self._dialect, view)
+            if view.asked_name:
+                return _remember(self._told, key, _ASK_NAME)
+            _remember(self._what, what_key, what)
+        return _remember(self._told, key, self._result(what, facts, span))
+
+    def _result(self, what: What, facts: FactMap, span: Any) -> Any:
+        """What is remembered: the whole result of a steady plan, else (what, payers)."""
+        payers = self._read_who(facts, span)
+        if not self._steady:
+            return what, payers
+        return what.kind or "other", what.operation, payers, self._read_call(what, facts, span), what.failed
+
+    def _read_who(self, facts: FactMap, span: Any) -> Payers:
+        key = self._who_key(facts)
+        payers = self._who.get(key)
+        return _remember(self._who, key, read_payers(self._view(facts, span), self._who_refs, "span")) if payers is None else payers
+
+    def _read_call(self, what: What, facts: FactMap, span: Any) -> Call | None:
         kind = what.kind
         if kind == "other":
             return None
         usage, basis, flags, state = None, "", (), "missing"
         if not what.ignored and kind != "tool":
-            usage, basis, flags, state = self._read_usage(what, facts, name, span_kind)
+            usage, basis, flags, state = self._read_usage(what, facts, span)
         if kind is None and (usage is None or (self._dialect.usage_needs_model and not what.named)):
             return None
-        response_id = self._read_id(facts, name, span_kind) if self._ids else None
+        response_id = self._read_id(facts, span) if self._ids else None
         return _new_call(
             Call,
             (
@@ -125,18 +147,16 @@ class Plan:
                 what.region,
                 usage,
                 state,
-                self._read_cost(facts, name, span_kind) if self._cost else None,
+                self._read_cost(facts, span) if self._cost else None,
                 what.error_type,
-                self._read_attempt(facts, name, span_kind) if self._attempt else None,
+                self._read_attempt(facts, span) if self._attempt else None,
                 what.tool_name,
                 self._read_prompt(facts) if self._prompts else None,
                 flags,
             ),
         )
 
-    def _read_usage(
-        self, what: What, facts: FactMap, name: bytes, span_kind: int
-    ) -> tuple[Usage | None, str, tuple[str, ...], UsageState]:
+    def _read_usage(self, what: What, facts: FactMap, span: Any) -> tuple[Usage | None, str, tuple[str, ...], UsageState]:
         """(usage, basis, flags, state) of the first shape that applies and counts something."""
         odd: list[str] = []
         for index in what.shapes:
@@ -149,7 +169,7 @@ class Plan:
                     value = facts[key]
                     counts[place] = value if type(value) is int and 0 <= value <= COUNT_MAX else sane_count(value, odd)
             if lookups.refs:
-                view = self._view(facts, name, span_kind)
+                view = self._view(facts, span)
                 for place, ref in lookups.refs:
                     if counts[place] is None:
                         counts[place] = sane_count(view.get(ref), odd)
@@ -163,18 +183,18 @@ class Plan:
                 return _judged(what, reckoned.usage, reckoned.basis, reckoned.flags)
         return None, "", tuple(sorted(set(odd))), "missing"
 
-    def _view(self, facts: FactMap, name: bytes, span_kind: int) -> View:
-        return View(facts, name, span_kind, json_scalars=self._dialect.json_scalars)
+    def _view(self, facts: FactMap, span: Any) -> View:
+        return View(facts, span, json_scalars=self._dialect.json_scalars)
 
-    def _read_id(self, facts: FactMap, name: bytes, span_kind: int) -> str | None:
+    def _read_id(self, facts: FactMap, span: Any) -> str | None:
         if len(self._ids) == 1 and not self._dialect.json_scalars:
             value = facts.get(self._ids[0])
             if type(value) is str and value and len(value) <= TEXT_MAX and not value.startswith(PRUNED_PREFIX):
                 return value
-        return self._view(facts, name, span_kind).text(self._ids)
+        return self._view(facts, span).text(self._ids)
 
-    def _read_cost(self, facts: FactMap, name: bytes, span_kind: int) -> str | None:
-        view = self._view(facts, name, span_kind)
+    def _read_cost(self, facts: FactMap, span: Any) -> str | None:
+        view = self._view(facts, span)
         for ref in self._cost:
             value = view.get(ref)
             if isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -186,8 +206,8 @@ class Plan:
                     return f"{cost:f}"[:TEXT_MAX]
         return None
 
-    def _read_attempt(self, facts: FactMap, name: bytes, span_kind: int) -> int | None:
-        view = self._view(facts, name, span_kind)
+    def _read_attempt(self, facts: FactMap, span: Any) -> int | None:
+        view = self._view(facts, span)
         return next((count for ref in self._attempt if (count := sane_count(view.get(ref), [])) is not None), None)
 
     def _read_prompt(self, facts: FactMap) -> str | None:
@@ -239,7 +259,9 @@ def _lookups_of(shape: Shape, keys: frozenset[str]) -> _Lookups | None:
     more = [(place, ref) for place, ref in found if "#" in ref]
     if any(place in {p for p, _ in plain} for place, _ in more):  # one order of preference for both
         plain, more = [], found
-    return _Lookups(shape, tuple(plain), tuple(more), len(lists) if any(place >= EXTRA for place, _ in found) else EXTRA, _usual_basis(shape, found))
+    return _Lookups(
+        shape, tuple(plain), tuple(more), len(lists) if any(place >= EXTRA for place, _ in found) else EXTRA, _usual_basis(shape, found)
+    )
 
 
 def _usual_basis(shape: Shape, found: list[tuple[int, str]]) -> str:

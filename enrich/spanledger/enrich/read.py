@@ -11,9 +11,9 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from spanledger.enrich import wire
-from spanledger.enrich.dialects.dialect import Dialect, all_refs, when_refs
+from spanledger.enrich.dialects.dialect import Dialect, all_refs, number_refs, when_refs
 from spanledger.enrich.dialects.registry import candidates
-from spanledger.enrich.interpret import read_payers
+from spanledger.enrich.interpret import payer_refs, read_payers
 from spanledger.enrich.kept import PRUNED_PREFIX
 from spanledger.enrich.plan import Plan
 from spanledger.enrich.records import NOBODY, Call, Kind, Problem, Reading, Resource
@@ -43,7 +43,8 @@ class Reader:
             refs.update(ref for field in table.values() for ref in field)
         refs.update(rules.payers.allocation)
         keys = {split_ref(ref)[0] for ref in refs if not ref.startswith("$")}
-        self._facts = wire.Facts({*keys, *_KEYS_ALWAYS})
+        volatile = {ref for dialect in rules.dialects for ref in (*number_refs(dialect), *dialect.response_id, *dialect.prompt)}
+        self._facts = wire.Facts({*keys, *_KEYS_ALWAYS}, volatile)
         self._scopes: dict[bytes, _ScopeReader] = {}
         self._resources: dict[bytes, Resource] = {}
 
@@ -113,11 +114,12 @@ class Reader:
             facts = self._facts.of(wire.ResourceMessage.FromString(data).attributes)
         except DecodeError:
             return Resource(None, NOBODY)
-        view = View(facts, b"", 0)
+        view = View(facts, None)
         service = view.text(("service.name",))
         if service is not None and service.startswith("unknown_service"):
             service = None
-        return Resource(service, read_payers(view, self._rules.payers.resource, self._rules.payers.allocation, "resource"))
+        refs = payer_refs(self._rules.payers.resource, self._rules.payers.allocation, facts)
+        return Resource(service, read_payers(view, refs, "resource"))
 
 
 class _ScopeReader:
@@ -140,13 +142,7 @@ class _ScopeReader:
         authority, key_tenant, position, received_ns = about
         scope, plans, fact, new, append = self._scope, self._plans, self._facts.__getitem__, tuple.__new__, readings.append
         for span in spans:
-            trace_id, span_id, start_ns, end_ns, name = (
-                span.trace_id,
-                span.span_id,
-                span.start_time_unix_nano,
-                span.end_time_unix_nano,
-                span.name,
-            )
+            trace_id, span_id, start_ns, end_ns = span.trace_id, span.span_id, span.start_time_unix_nano, span.end_time_unix_nano
             if not wire.sane_ids(trace_id, span_id):
                 problems.append(Problem("bad_id", "trace or span id of the wrong length or all zero", position, trace_id, span_id))
                 continue
@@ -154,8 +150,8 @@ class _ScopeReader:
                 problems.append(Problem("bad_time", "a time after the year 2262 was read as its end", position, trace_id, span_id))
                 start_ns, end_ns = min(start_ns, TIME_MAX), min(end_ns, TIME_MAX)
             facts = dict(map(fact, span.attributes[:]))
-            plan = plans.get(tuple(facts)) or self._plan(facts, name, span.kind)
-            kind, operation, payers, call, failed = plan.read(facts, name, span.kind)
+            plan = plans.get(tuple(facts)) or self._plan(facts, span)
+            kind, operation, payers, call, failed = plan.read(facts, span)
             if status := span.status:
                 failed = failed or wire.is_error(status)
             if call is not None and (failed or self._usage_events) and span.events:
@@ -184,10 +180,10 @@ class _ScopeReader:
                 )
             )
 
-    def _plan(self, facts: dict[str | None, wire.Value], name: bytes, span_kind: int) -> Plan:
+    def _plan(self, facts: dict[str | None, wire.Value], span: Any) -> Plan:
         keys = tuple(facts)
         present = frozenset(key for key in keys if key is not None)
-        dialect = self._pick(facts, name, span_kind)
+        dialect = self._pick(facts, span)
         plan = self._picked.get((dialect.name, present))
         if plan is None:
             if len(self._picked) >= _PLANS_MAX:
@@ -198,9 +194,9 @@ class _ScopeReader:
             self._plans[keys] = plan
         return plan
 
-    def _pick(self, facts: dict[str | None, wire.Value], name: bytes, span_kind: int) -> Dialect:
+    def _pick(self, facts: dict[str | None, wire.Value], span: Any) -> Dialect:
         for dialect in self._dialects:
-            if View(facts, name, span_kind, json_scalars=dialect.json_scalars).holds(dialect.when):
+            if View(facts, span, json_scalars=dialect.json_scalars).holds(dialect.when):
                 return dialect
         return _SILENT
 
@@ -215,7 +211,7 @@ class _ScopeReader:
                 continue
             if call.usage is None and event.name in self._usage_events:
                 more = {**facts, **self._facts.of(event.attributes)}
-                kind, operation, _, found, _ = self._plan(more, span.name, span.kind).read(more, span.name, span.kind)
+                kind, operation, _, found, _ = self._plan(more, span).read(more, span)
                 call = found or call
             elif failed and call.error_type is None and event.name == b"exception":
                 said = self._facts.of(event.attributes).get("exception.type")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from spanledger.enrich.dialects.dialect import When
 from spanledger.enrich.kept import PRUNED_PREFIX
@@ -15,13 +15,14 @@ _SPAN_KINDS: Final = ("unspecified", "internal", "server", "client", "producer",
 
 
 class View:
-    """The facts of one span; JSON texts are parsed once."""
+    """The facts of one span (`span` has its `name` and `kind`); JSON texts are parsed once. `asked_name`: a rule looked at name or kind."""
 
-    __slots__ = ("_json", "_kind", "_name", "_scalars", "facts")
+    __slots__ = ("_json", "_scalars", "_span", "asked_name", "facts")
 
-    def __init__(self, facts: Mapping[str | None, object], name: bytes, span_kind: int, *, json_scalars: bool = False) -> None:
+    def __init__(self, facts: Mapping[str | None, object], span: Any, *, json_scalars: bool = False) -> None:
         self.facts = facts
-        self._name, self._kind, self._scalars = name, span_kind, json_scalars
+        self._span, self._scalars = span, json_scalars
+        self.asked_name = False
         self._json: dict[str, object] = {}
 
     def get(self, ref: str) -> object:
@@ -83,7 +84,9 @@ class View:
         return self._json[key]
 
     def _pseudo(self, ref: str) -> str | None:
+        self.asked_name = True
         if ref == "$span_kind":
-            return _SPAN_KINDS[self._kind] if 0 <= self._kind < len(_SPAN_KINDS) else None
-        name = self._name.decode("utf-8", "replace")
+            kind = self._span.kind
+            return _SPAN_KINDS[kind] if 0 <= kind < len(_SPAN_KINDS) else None
+        name: str = self._span.name.decode("utf-8", "replace")
         return name if ref == "$name" else name.split(" ", 1)[0]

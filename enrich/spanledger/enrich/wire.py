@@ -7,7 +7,6 @@ repeat from span to span (the same model, the same operation), so that looking a
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -93,87 +92,101 @@ IGNORED: Final[Fact] = (None, None)
 _MEMO_SLICE_MAX: Final = 256
 _MEMO_PER_KEY: Final = 2048
 _MEMO_MAX: Final = 1 << 16
+_HEADERS_MAX: Final = 1 << 14
+_INT_TAG: Final = 0x18
+_STRING_TAG: Final = 0x0A
 _NEST_MAX: Final = 16
-_unpack_double = struct.Struct("<d").unpack_from
+_VARINT_MAX: Final = 10
+_UINT64_MAX: Final = (1 << 64) - 1
+_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 
 
 class Facts(dict[bytes, Fact]):
-    """Serialized KeyValue -> fact, parsed when first seen. Bounded, and keys with ever new values (ids, counts) stop being remembered."""
+    """Serialized KeyValue -> fact, parsed when first seen.
 
-    def __init__(self, keys: Iterable[str]) -> None:
+    Bounded; `volatile` keys (counts, ids) and others with ever new values are not remembered.
+    """
+
+    def __init__(self, keys: Iterable[str], volatile: Iterable[str] = ()) -> None:
         super().__init__()
         self._keys = {key.encode(): key for key in keys}
+        self._volatile = {key.encode() for key in volatile}
+        self._headers: dict[bytes, tuple[str | None, int, int]] = {}
         self._room: dict[bytes, int] = {}
 
     def __missing__(self, data: bytes) -> Fact:
-        fact = self._parse(data)
+        # All bytes up to the type of the value are its header: the same header is the same key, type and size.
+        header = data[: data[1] + 5] if len(data) > 5 else data
+        key, tag, size = self._headers.get(header) or self._learn(header)
+        if size != len(data):
+            fact = self._slow(data)
+        elif key is None:
+            fact = IGNORED
+        elif tag == _INT_TAG:
+            number = _varint(data, len(header), size - len(header))
+            fact = self._slow(data) if number is None else (key, number)
+        elif data[len(header)] == size - len(header) - 1:
+            fact = key, data[len(header) + 1 :].decode("utf-8", "replace")
+            if size == len(header) + 1:
+                fact = IGNORED
+        else:
+            fact = self._slow(data)
         if len(data) <= _MEMO_SLICE_MAX:
-            key = data[2 : data[1] + 2] if len(data) > 1 else b""
-            room = self._room.get(key, _MEMO_PER_KEY)
-            if room:
-                self._room[key] = room - 1
-                self[data] = fact
-                if len(self) > _MEMO_MAX:
-                    self.clear()
-                    self._room.clear()
+            self._remember(header, data, fact)
         return fact
 
-    def _parse(self, data: bytes) -> Fact:
-        fact = self._quick(data)
-        if fact is None:
-            fact = self._slow(data)
-        value = fact[1]
-        return IGNORED if value is None or value == "" or value != value else fact  # noqa: PLR0124  # NaN is what differs from itself
+    def _remember(self, header: bytes, data: bytes, fact: Fact) -> None:
+        raw_key = header[2:-3]
+        if raw_key in self._volatile:
+            return
+        room = self._room.get(raw_key, _MEMO_PER_KEY)
+        if room:
+            self._room[raw_key] = room - 1
+            self[data] = fact
+            if len(self) > _MEMO_MAX:
+                self.clear()
+                self._room.clear()
+
+    def _learn(self, header: bytes) -> tuple[str | None, int, int]:
+        """(key, type, size of the whole slice) of a header; size -1 where it is not the layout every exporter writes."""
+        size = len(header)
+        learnt: tuple[str | None, int, int] = (None, 0, -1)
+        if size > 5 and header[0] == 0x0A and header[1] == size - 5 and size < 130 and header[size - 3] == 0x12 and header[size - 2] < 128:
+            key, tag = self._keys.get(header[2 : size - 3]), header[size - 1]
+            if key is None or tag in (_INT_TAG, _STRING_TAG):
+                learnt = key, tag, size - 1 + header[size - 2]
+        if len(self._headers) >= _HEADERS_MAX:
+            self._headers.clear()
+        self._headers[header] = learnt
+        return learnt
 
     def of(self, attributes: Iterable[bytes]) -> dict[str | None, Value]:
         """The facts of one span or resource by key (None for everything no rule reads); the last of a repeated key wins."""
         return dict(map(self.__getitem__, attributes))
 
-    def _quick(self, data: bytes) -> Fact | None:
-        """By the layout every exporter writes (one-byte lengths, key before value); None when the slice has another."""
-        size = len(data)
-        if size < 4 or data[0] != 0x0A or (end := data[1] + 2) > size or end > 129:
-            return None
-        key = self._keys.get(data[2:end])
-        if end + 2 > size or data[end] != 0x12 or data[end + 1] != size - end - 2 or size - end > 129:
-            return None
-        if key is None:
-            return IGNORED
-        start = end + 2
-        if start == size:
-            return key, None
-        tag = data[start]
-        if tag == 0x18:
-            return (key, number) if (number := _varint(data, start + 1)) is not None else None
-        if tag == 0x0A and start + 2 <= size and data[start + 1] == size - start - 2:
-            return key, data[start + 2 :].decode("utf-8", "replace")
-        if tag == 0x21 and size == start + 9:
-            return key, _unpack_double(data, start + 1)[0]
-        return None
-
     def _slow(self, data: bytes) -> Fact:
         try:
             message = _KeyValue.FromString(data)
             key = self._keys.get(message.key)
-            return IGNORED if key is None else (key, any_value(message.value))
+            value = None if key is None else any_value(message.value)
         except DecodeError:
             return IGNORED
+        return IGNORED if value is None or value == "" or value != value else (key, value)  # noqa: PLR0124  # NaN is what differs from itself
 
 
-def _varint(data: bytes, start: int) -> int | None:
-    """The int64 that fills the slice from `start` to its end; None where it does not."""
-    number = shift = 0
-    size = len(data)
-    for index in range(start, size):
-        byte = data[index]
-        number |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            if index != size - 1 or shift > 70:
-                return None
-            number &= (1 << 64) - 1
-            return number - (1 << 64) if number >> 63 else number
-    return None
+def _varint(data: bytes, start: int, size: int) -> int | None:
+    """The int64 that fills the slice from `start` over `size` bytes to its end; None where it does not."""
+    if size == 2 and data[start] > 127 > data[start + 1]:
+        return data[start] - 128 | data[start + 1] << 7
+    if size == 3 and data[start] > 127 < data[start + 1] and data[start + 2] < 128:
+        return data[start] - 128 | data[start + 1] - 128 << 7 | data[start + 2] << 14
+    if not 0 < size <= _VARINT_MAX or data[-1] > 127 or (size > 1 and min(data[start:-1]) < 128):
+        return None
+    number = 0
+    for index in range(size):
+        number |= (data[start + index] & 127) << (7 * index)
+    number &= _UINT64_MAX
+    return number - (1 << 64) if number >> 63 else number
 
 
 def any_value(data: bytes) -> Value:
@@ -212,4 +225,4 @@ def is_error(status: bytes) -> bool:
 
 def sane_ids(trace_id: bytes, span_id: bytes) -> bool:
     """Whether both ids have their length and are not all zero, as the OTLP specification demands."""
-    return len(trace_id) == 16 and len(span_id) == 8 and any(trace_id) and any(span_id)
+    return len(trace_id) == 16 and len(span_id) == 8 and trace_id != _NO_TRACE and span_id != _NO_SPAN
