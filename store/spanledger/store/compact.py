@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,9 +20,8 @@ from spanledger.store.config import StoreConfig
 from spanledger.store.crash import crash_point
 from spanledger.store.days import DAY_NS, days_to_search
 from spanledger.store.errors import LedgerBusyError
-from spanledger.store.files import TABLES, DataFile, Table, data_files, partition_path, sync_folders
+from spanledger.store.files import TABLES, DataFile, Table, data_files, partition_path, sync_folders, write_data_file
 from spanledger.store.index import IndexCache, trace_keys_of
-from spanledger.store.ledger import write_data_file
 from spanledger.store.metastore import Metastore
 from spanledger.store.schema import SCHEMA_VERSION
 
@@ -60,6 +60,11 @@ class Compactor:
         self._config = config or StoreConfig()
         self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._indexes = IndexCache(data_dir, INDEX_BYTES)
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Let a run in another thread end after the file it is writing."""
+        self._stopped.set()
 
     def run(self, now_ns: int | None = None) -> Done:
         """Do what is to do now; nothing if another compaction is at work."""
@@ -81,6 +86,8 @@ class Compactor:
         self._remove_leftovers(store)
         done = Done(files_deleted=self._delete_removed(store, now_ns))
         for number, (table, day, files) in enumerate(self._plan(store, now_ns)):
+            if self._stopped.is_set():
+                break
             store.take_lease(LEASE, self._holder, LEASE_SECONDS)
             name = f"{partition_path(table, day)}/{PREFIX}{epoch:08d}-{now_ns:019d}-{number:06d}.parquet"
             rows, dropped = self._merged(store, table, files, now_ns)

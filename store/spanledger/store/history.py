@@ -103,7 +103,7 @@ class StoredHistory:
         by_day: defaultdict[int, list[bytes]] = defaultdict(list)
         files = getattr(self._live_files(), table)
         for key, days in asked.items():
-            for day in days & files.keys():
+            for day in files.keys() & days:
                 by_day[day].append(key[1])
         for day, traces in by_day.items():
             keys = np.unique(trace_keys(b"".join(traces)))
@@ -115,14 +115,15 @@ class StoredHistory:
     def linked(self, keys: Mapping[int, AbstractSet[int]]) -> set[TraceKey]:
         """The traces with a stored span that has one of these link keys (uint64) on one of these days or their neighbours."""
         files = self._live_files().spans
-        by_day: defaultdict[int, list[int]] = defaultdict(list)
+        if not files:
+            return set()
+        by_days: defaultdict[frozenset[int], list[int]] = defaultdict(list)  # nearly all keys are asked for on the same days
         for key, days in keys.items():
-            for day in days_to_search(days) & files.keys():
-                by_day[day].append(key)
+            by_days[frozenset(days)].append(key)
         found: set[TraceKey] = set()
-        for day, wanted in by_day.items():
+        for days, wanted in by_days.items():
             array: Keys = np.unique(np.array(wanted, np.uint64))
-            for file in files[day]:
+            for file in (file for day in files.keys() & days_to_search(days) for file in files[day]):
                 rows = self._indexes.get(file).links.rows_of(array)
                 if len(rows):
                     table = read_rows(self._root / file.path, np.unique(rows), ["authority", "trace_id"])

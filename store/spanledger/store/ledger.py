@@ -11,6 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -24,7 +25,7 @@ from spanledger.store.config import StoreConfig
 from spanledger.store.crash import crash_point
 from spanledger.store.days import partition_days
 from spanledger.store.errors import LedgerBusyError, LedgerFencedError, RowError
-from spanledger.store.files import DataFile, Table, commit_file_path, data_files, sync_folders, write_parquet
+from spanledger.store.files import DataFile, Table, commit_file_path, data_files, sync_folders, write_data_file
 from spanledger.store.history import Files, StoredHistory, StoredTrace, TraceKey
 from spanledger.store.index import IndexCache, index_table, trace_keys
 from spanledger.store.metastore import Commit, Metastore
@@ -32,6 +33,8 @@ from spanledger.store.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from spanledger.store.compact import Compactor, Done
 
 LOCK_NAME = "lock"
 COMMIT_PREFIX = "commit-"
@@ -53,6 +56,9 @@ class Ledger:
         self._history = StoredHistory(data_dir, self._live_files, self.indexes)
         self._files: Files | None = None
         self._files_version = -1
+        self._compactor: Compactor | None = None
+        self._compaction: Future[Done] | None = None
+        self._pool: ThreadPoolExecutor
 
     @classmethod
     def open(cls, data_dir: Path, *, read_only: bool = False, config: StoreConfig | None = None) -> Ledger:
@@ -190,8 +196,24 @@ class Ledger:
         """The traces with a stored span that has one of these link keys on one of these days or their neighbours."""
         return self._history.linked(keys)
 
+    def compact(self) -> None:
+        """Start a compaction beside the commits, in a thread, unless one is at work; raises what the last one failed of."""
+        from spanledger.store.compact import Compactor  # it needs Arrow: see files.write_parquet
+
+        if self._compaction is not None:
+            if not self._compaction.done():
+                return
+            self._compaction.result()
+        if self._compactor is None:
+            self._compactor = Compactor(self.data_dir, self.config)
+            self._pool = ThreadPoolExecutor(1, "compaction")
+        self._compaction = self._pool.submit(self._compactor.run)
+
     def close(self) -> None:
-        """Close the metastore and give up the right to write."""
+        """Close the metastore and give up the right to write; waits for the file that a compaction is writing."""
+        if self._compactor is not None:
+            self._compactor.stop()
+            self._pool.shutdown(cancel_futures=True)
         self.metastore.close()
         if self._lock is not None:
             os.close(self._lock)
@@ -237,17 +259,4 @@ def _by_day_and_trace(records: Sequence[CostEvent] | Sequence[Reading], config: 
     return {int(ordered[part[0]]): order[part].tolist() for part in np.split(np.arange(len(records)), bounds)}
 
 
-def write_data_file(root: Path, path: str, table: Table, day: int, rows: pa.Table, *, is_pruned: int = 0) -> DataFile:
-    """Write rows as a data file (its folder is still to be synced) and return what the metastore has to know of it."""
-    import pyarrow.compute as pc  # see files.write_parquet
-
-    from spanledger.store.parquet import options  # as above
-
-    size = write_parquet(root, path, rows, options(table))
-    position, start, received = (pc.min_max(rows.column(name)).as_py() for name in ("position", "start_ns", "received_ns"))
-    return DataFile(
-        path, table, day, rows.num_rows, size, position["min"], position["max"], start["min"], start["max"], received["max"], is_pruned
-    )
-
-
-__all__ = ["Ledger", "StoredTrace", "TraceKey", "write_data_file"]
+__all__ = ["Ledger", "StoredTrace", "TraceKey"]
