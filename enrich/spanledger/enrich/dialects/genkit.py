@@ -1,8 +1,8 @@
 """Firebase Genkit (scope `genkit-tracer`; package 1.42.0): usage inside the JSON of `genkit:output`.
 
-Model actions (`genkit:metadata:subtype` = model) are the calls: `usage.inputTokens`, `outputTokens`, `thoughtsTokens`, `cachedContentTokens`;
-`generate` spans (`genkit:type` = util) restate the (last) call below them, recursively. The raw response sits beside it under `custom`
-(Google's, `usageMetadata`) or `raw` (OpenAI's).
+Model actions (`genkit:metadata:subtype` = model) are the calls: `usage.inputTokens`, `outputTokens`, `thoughtsTokens`,
+`cachedContentTokens`; `generate` spans (`genkit:type` = util) restate the (last) call below them, recursively. The raw response
+sits beside it under `custom` (Google's, `usageMetadata`) or `raw` (OpenAI's).
 
 * Gemini (googleai/…, vertexai/…): input = U+R, output without the thoughts, which are beside it.
 * OpenAI and compatibles: input = U+R, output = O; cached and reasoning only in the raw usage.

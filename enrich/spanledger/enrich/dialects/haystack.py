@@ -1,7 +1,8 @@
 """Haystack's own tracer (deepset; haystack-ai 3.4 with opentelemetry-haystack 2.0): spans without usage attributes.
 
-The application's tracer names the scope, so spans are known by `haystack.*` keys. Only with content tracing on does a component's output,
-a JSON text, hold the replies with `meta.usage` and `meta.model`; the pipeline's `output_data` and the agent's step repeat it.
+The application's tracer names the scope, so spans are known by `haystack.*` keys. Only with content tracing on does a component's
+output, a JSON text, hold the replies with `meta.usage` and `meta.model`; the pipeline's `output_data` and the agent's step repeat
+it.
 
 * OpenAI generators: `prompt_tokens` = U+R, `completion_tokens` = O, details inside.
 * Anthropic generators: the same names with `cache_*_input_tokens` beside them.

@@ -1,20 +1,20 @@
 """Langfuse's SDKs (scope `langfuse-sdk`): Python 3.15, 4.18, 5.0, JavaScript 5.11.
 
-`langfuse.observation.type` says what a span is; `langfuse.observation.usage_details` is a JSON text in one of these forms, told by its keys
-(Langfuse sums usage types, so what has a type of its own is not within `input` or `output`):
+`langfuse.observation.type` says what a span is; `langfuse.observation.usage_details` is a JSON text in one of these forms, told
+by its keys (Langfuse sums usage types, so what has a type of its own is not within `input` or `output`):
 
 * OpenAI's chat usage as it is (Python's openai wrapper): `prompt_tokens`, `completion_tokens` with `*_details` inside them.
 * OpenAI's Responses usage as it is (the same): `input_tokens`, `output_tokens` with `*_details` inside them.
 * Anthropic's raw usage, given by hand: `input_tokens` with `cache_*_input_tokens` beside it.
 * `input`, `output` and types beside them: LangChain callbacks of both languages (`input_cache_read`, `input_cache_creation`,
-  `output_reasoning`, `input_audio`, …), JavaScript's openai wrapper (`input_cached_tokens`, `output_reasoning_tokens`), Python's LangChain over
-  Anthropic (`cache_read_input_tokens`, `cache_creation_input_tokens` and again its parts `cache_creation_ephemeral_5m|1h_input_tokens`), by hand.
-  Where LangChain tells TTLs, its cache_creation may be 0.
+  `output_reasoning`, `input_audio`, …), JavaScript's openai wrapper (`input_cached_tokens`, `output_reasoning_tokens`), Python's
+  LangChain over Anthropic (`cache_read_input_tokens`, `cache_creation_input_tokens` and again its parts
+  `cache_creation_ephemeral_5m|1h_input_tokens`), by hand. Where LangChain tells TTLs, its cache_creation may be 0.
 * embeddings: `{"input": n}` in Python, nothing in JavaScript (whose spans also say "generation").
 
-No provider but in LangChain's metadata, no response id but `langfuse.observation.metadata.id` of Python's Responses calls. A failed call may say so
-only by `langfuse.observation.level` = ERROR, with costs of 0. JavaScript's LangChain streams over Anthropic count one output token too many.
-Metadata values are JSON texts in Python 5 ('"acme"').
+No provider but in LangChain's metadata, no response id but `langfuse.observation.metadata.id` of Python's Responses calls. A
+failed call may say so only by `langfuse.observation.level` = ERROR, with costs of 0. JavaScript's LangChain streams over
+Anthropic count one output token too many. Metadata values are JSON texts in Python 5 ('"acme"').
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from spanledger.enrich.dialects.dialect import Dialect, Kinds, Shape, When
 
 _USAGE: Final = "langfuse.observation.usage_details#"
 _META: Final = "langfuse.observation.metadata."
+_NODE: Final = "langfuse.observation.output#output.update.messages.kwargs.response_metadata."
+"""The message that LangChain JS's agent node `model_request` returns, with the provider's own response beside it."""
 
 _TYPES: Final = MappingProxyType(
     {
@@ -67,6 +69,17 @@ _WRITE_1H: Final = _usage(
 )
 
 _SHAPES: Final = (
+    Shape(
+        name="node_message",
+        when=When(operations=("chat",), keys=(_NODE + "usage.input_tokens", _NODE + "usage.cache_creation_input_tokens")),
+        input=(_NODE + "usage.input_tokens",),
+        output=(_NODE + "usage.output_tokens",),
+        cache_read=(_NODE + "usage.cache_read_input_tokens",),
+        cache_write=(_NODE + "usage.cache_creation_input_tokens",),
+        cache_write_5m=(_NODE + "usage.cache_creation.ephemeral_5m_input_tokens",),
+        cache_write_1h=(_NODE + "usage.cache_creation.ephemeral_1h_input_tokens",),
+        outside=("cache_read", "cache_write"),
+    ),
     Shape(
         name="openai_chat",
         when=When(keys=_usage("prompt_tokens")),
@@ -139,13 +152,19 @@ LANGFUSE: Final = Dialect(
             values=MappingProxyType({"OpenAI.embeddings": "inference:embeddings"}),
             when=When(values={"langfuse.observation.type": ("generation", "embedding")}),
         ),
+        # tells the one call below it again, with the TTLs of its cache writes, which the generation lacks
+        Kinds(
+            ref="$name",
+            values=MappingProxyType({"model_request": "inference:chat"}),
+            when=When(keys=(_NODE + "usage.cache_creation_input_tokens",)),
+        ),
         Kinds(ref="langfuse.observation.type", values=_TYPES),
     ),
     shapes=_SHAPES,
     provider=(_META + "ls_provider",),
     request_model=(_META + "ls_model_name", "langfuse.observation.model.name"),
-    response_model=("langfuse.observation.model.name",),
-    response_id=(_META + "id",),
+    response_model=("langfuse.observation.model.name", _NODE + "model"),
+    response_id=(_META + "id", _NODE + "id"),
     service_tier=(_META + "service_tier",),
     emitter_cost=("langfuse.observation.cost_details#total",),
     prompt=("langfuse.observation.input",),

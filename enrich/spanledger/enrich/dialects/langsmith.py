@@ -1,9 +1,9 @@
 """LangSmith's OpenTelemetry mode (scope `langsmith`, no version; package 0.14.17): LangChain runs and wrapped SDKs.
 
 `gen_ai.usage.input_tokens` includes cache reads and writes, `output_tokens` reasoning; only llm runs have usage. The parts are in
-`gen_ai.usage.input_token_details` / `output_token_details`, which are Python reprs ("{'audio': 0, 'cache_read': 1265}"), and in the JSON of
-`langsmith.metadata.usage_metadata`, which may add `ephemeral_5m|1h_input_tokens` (the TTLs); `cache_creation` is 0 beside them.
-Streams without usage and failed runs have none. `langsmith.trace.session_name` is a project, not a session.
+`gen_ai.usage.input_token_details` / `output_token_details`, which are Python reprs ("{'audio': 0, 'cache_read': 1265}"), and in
+the JSON of `langsmith.metadata.usage_metadata`, which may add `ephemeral_5m|1h_input_tokens` (the TTLs); `cache_creation` is 0
+beside them. Streams without usage and failed runs have none. `langsmith.trace.session_name` is a project, not a session.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """MLflow tracing (scope `mlflow.tracing.provider`, no version; package 3.17.2): autologging of SDKs and of LangChain.
 
-Every attribute value is JSON text (`mlflow.spanType` = '"CHAT_MODEL"'). `mlflow.chat.tokenUsage` is an object: `input_tokens` includes cache
-reads and writes for every provider, `output_tokens` everything; `cache_read_input_tokens`, `cache_creation_input_tokens` (every TTL) and its part
-`cache_creation_input_tokens_above_1hr`. Reasoning, the response's id and the usage of embeddings are only in `mlflow.spanOutputs`, the
-provider's response as MLflow saw it.
+Every attribute value is JSON text (`mlflow.spanType` = '"CHAT_MODEL"'). `mlflow.chat.tokenUsage` is an object: `input_tokens`
+includes cache reads and writes for every provider, `output_tokens` everything; `cache_read_input_tokens`,
+`cache_creation_input_tokens` (every TTL) and its part `cache_creation_input_tokens_above_1hr`. Reasoning, the response's id and
+the usage of embeddings are only in `mlflow.spanOutputs`, the provider's response as MLflow saw it.
 
 With MLFLOW_ENABLE_OTEL_GENAI_SEMCONV there are `gen_ai.*` attributes instead, whose values are plain: totals only, the same
 inclusive ones; cache and reasoning are lost. A failed call's model is only in `model`, an argument.

@@ -2,9 +2,11 @@
 
 The SDK has no OTel exporter of its own: whoever bridges it names the scope, so spans are known by `agents.span.type`.
 
-* `response` and `generation` are the calls. A response has `agents.usage.*`: input = U+R, output = O, with the parts inside them in the JSON of
-  `input_tokens_details` and `output_tokens_details` (cached_tokens, reasoning_tokens); a generation (chat completions) has none.
-* `turn` and `task` restate: the sum of a turn, of a run, and of runs inside tools too, with `cached_input_tokens` and no reasoning.
+* `response` and `generation` are the calls. A response has `agents.usage.*`: input = U+R, output = O, with the parts inside them
+  in the JSON of `input_tokens_details` and `output_tokens_details` (cached_tokens, reasoning_tokens); a generation (chat
+  completions) has none.
+* `turn` and `task` restate: the sum of a turn, of a run, and of runs inside tools too, with `cached_input_tokens` and no
+  reasoning.
 """
 
 from __future__ import annotations

@@ -1,21 +1,25 @@
 """OpenInference (Arize): `openinference.instrumentation.*` of Python, `@arizeai/openinference-instrumentation-*` of JavaScript.
 
-`openinference.span.kind` says what a span is (LLM, EMBEDDING, CHAIN, AGENT, TOOL, RETRIEVER, RERANKER, …), with two exceptions seen: a
-processor of another framework relabels provider spans CHAIN (agent-framework's), so instrumentations of provider SDKs are
+`openinference.span.kind` says what a span is (LLM, EMBEDDING, CHAIN, AGENT, TOOL, RETRIEVER, RERANKER, …), with two exceptions
+seen: a processor of another framework relabels provider spans CHAIN (agent-framework's), so instrumentations of provider SDKs are
 read by what they are; and ADK's `invoke_agent` says LLM, so an operation of the conventions goes first where there is one.
 
 `llm.token_count.*`, by scope (U uncached input, R cache read, W cache write, O output incl. reasoning):
 
-* prompt = U+R+W, completion = O, in Python for openai 0.1.66, anthropic 3.1.0, bedrock 0.1.61, google_genai 1.4.14 (completion has the
-  thoughts), langchain 0.1.80, litellm 0.1.51, openai_agents 2.6.0; in JavaScript for openai 4.x, langchain 4.0.17, anthropic >= 0.2.
-* prompt = U, nothing of the cache told: JavaScript anthropic 0.1.20 (and Python's early ones). Where the provider's own response is in
-  `output.value` its raw usage is read instead, whatever the version.
-* `prompt_details.cache_read`, `.cache_write` (5m and 1h in one), `completion_details.reasoning`: absent or 0 where the emitter lacks them
-  (agno, smolagents, haystack, autogen: no split; openai_agents' `generation`: neither; JavaScript langchain: no writes).
+* prompt = U+R+W, completion = O, in Python for openai 0.1.66, anthropic 3.1.0, bedrock 0.1.61, google_genai 1.4.14 (completion
+  has the thoughts), langchain 0.1.80, litellm 0.1.51, openai_agents 2.6.0; in JavaScript for openai 4.x, langchain 4.0.17,
+  anthropic >= 0.2.
+* prompt = U, nothing of the cache told: JavaScript anthropic 0.1.20 (and Python's early ones). Where the provider's own response
+  is in `output.value` its raw usage is read instead, whatever the version.
+* `prompt_details.cache_read`, `.cache_write` (5m and 1h in one), `completion_details.reasoning`: absent or 0 where the emitter
+  lacks them (agno, smolagents, haystack, autogen: no split; openai_agents' `generation`: neither; JavaScript langchain: no
+  writes).
 * agno, smolagents, dspy, autogen, llama_index, … over providers other than OpenAI were not seen: the identities decide.
-* The TTL of cache writes, the response's id and tier, the reasoning of Claude: only in the JSON of `output.value`, when content is not hidden.
-* Streams of the JavaScript openai instrumentation have no usage, its embeddings neither; llama_index's, haystack's and google_genai's
-  embeddings have none; dspy's `LM.__call__` never has any (its LiteLLM child does; without a child it was a cache hit).
+* The TTL of cache writes, the response's id and tier, the reasoning of Claude: only in the JSON of `output.value`, when content
+  is not hidden.
+* Streams of the JavaScript openai instrumentation have no usage, its embeddings neither; llama_index's, haystack's and
+  google_genai's embeddings have none; dspy's `LM.__call__` never has any (its LiteLLM child does; without a child it was a cache
+  hit).
 * With OPENINFERENCE_ENABLE_GENAI_SEMCONV the same span has `gen_ai.usage.*` too (equal values, no reasoning): counted once.
 
 AGENT and CHAIN spans restate (smolagents' AGENT repeats its sum; the AGENT of google_adk repeats the last call only).
@@ -86,7 +90,7 @@ ALL_INSIDE: Final = replace(COUNTS, inside=(*COUNTS.inside, "cache_read", "cache
 
 ANY_FRAMEWORK: Final = Dialect(
     name="openinference",
-    seen="openinference-instrumentation 0.1.72: agno 1.0.15, crewai 1.1.21, llama-index 4.6.1, smolagents 0.1.43, haystack 0.1.46, autogen-agentchat 0.1.22",
+    seen="openinference-instrumentation 0.1.72: agno 1.0.15, crewai 1.1.21, smolagents 0.1.43, haystack 0.1.46, autogen-agentchat 0.1.22",
     scopes=("openinference.*", "@arizeai/openinference-*"),
     kinds=(c.SEMCONV_KINDS, _SPAN_KIND),
     shapes=(replace(ALL_INSIDE, when=When(providers=("openai", "azure.ai.openai"))), COUNTS),

@@ -2,21 +2,22 @@
 
 Scope `ai` (no version): `ai.generateText`, `ai.streamObject`, `ai.embed`, … restate the sum of the calls inside them, which are
 `….doGenerate`, `….doStream`, `….doEmbed` (one span for each HTTP attempt, failed ones without usage). Scope `gen_ai` (7 with
-@ai-sdk/otel): `invoke_agent` restates `chat`, `step N` carries no usage (or, with supplemental options, only details), `embeddings`
-comes twice, with usage on the inner one.
+@ai-sdk/otel): `invoke_agent` restates `chat`, `step N` carries no usage (or, with supplemental options, only details),
+`embeddings` comes twice, with usage on the inner one.
 
 What each token class includes (U uncached input, R cache read, W cache write, O output, r reasoning), told by the keys, as the
 scope has no version and the user agent is not on every span:
 
-* `inputTokenDetails.noCacheTokens` is there (6, 7 legacy; not their generateObject): input = U+R+W for every provider, output = O.
-  6 over a provider package of 5's generation has no `noCacheTokens`, and 5's rules.
-* else 4, 5 and generateObject of 6: OpenAI input = U+R, output = O; Gemini input = U+R, output = O-r (thoughts beside); Anthropic and
-  Bedrock input = U, cache beside. What `ai.usage.*` lacks is in the JSON of `ai.response.providerMetadata`: Anthropic's raw usage with its
-  cache writes by TTL (5-7; 4 has their sum), Gemini's `usageMetadata` (5-7), OpenAI's cachedPromptTokens and reasoningTokens (4). Raw
-  usage is believed before the keys, as its rule is the provider's; not its output, which for Anthropic's streams was once that of the
-  first event. On outer spans it is that of the last step only and not read.
+* `inputTokenDetails.noCacheTokens` is there (6, 7 legacy; not their generateObject): input = U+R+W for every provider, output =
+  O. 6 over a provider package of 5's generation has no `noCacheTokens`, and 5's rules.
+* else 4, 5 and generateObject of 6: OpenAI input = U+R, output = O; Gemini input = U+R, output = O-r (thoughts beside); Anthropic
+  and Bedrock input = U, cache beside. What `ai.usage.*` lacks is in the JSON of `ai.response.providerMetadata`: Anthropic's raw
+  usage with its cache writes by TTL (5-7; 4 has their sum), Gemini's `usageMetadata` (5-7), OpenAI's cachedPromptTokens and
+  reasoningTokens (4). Raw usage is believed before the keys, as its rule is the provider's; not its output, which for Anthropic's
+  streams was once that of the first event. On outer spans it is that of the last step only and not read.
 * 4's streams without usage say NaN: unknown. 5's generateText over OpenAI: cached and reasoning are nowhere.
-* `gen_ai` scope: input = U+R+W, output = O, no reasoning and no TTL but in the supplemental `ai.*` keys; generateObject has no cache writes.
+* `gen_ai` scope: input = U+R+W, output = O, no reasoning and no TTL but in the supplemental `ai.*` keys; generateObject has no
+  cache writes.
 * Embeddings: `ai.usage.tokens`, on both spans.
 
 Ids of Gemini calls in 4 and 5 are made up ("aitxt-…", "aiobj-…").
