@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import spanledger.enrich.money as money_module
 from spanledger.enrich.money import ATTO, atto_from_text, divide_half_even, line_cost, rational_from_text, text_from_atto
 
-MONEY_MODULES = ("money.py", "price.py", "rates.py", "catalog/load.py")
+MONEY_MODULES = ("money.py", "price.py", "rates.py", "catalog/rows.py", "catalog/units.py", "catalog/match.py", "catalog/load.py")
 
 
 @pytest.mark.parametrize(

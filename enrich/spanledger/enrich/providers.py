@@ -23,7 +23,7 @@ _BEDROCK_HOST: Final = re.compile(
     r"(?:^|\.)bedrock(?:-runtime|-mantle|-agent-runtime)?(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$"
 )
 
-_GEO: Final = r"(?:us|eu|apac|global|jp|au|ca|sa|us-gov)\."
+_GEO: Final = r"(?:us|eu|apac|global|jp|au|ca|in|sa|us-gov)\."
 _BEDROCK_MODEL: Final = re.compile(rf"(?P<geo>{_GEO})?(?P<maker>{BEDROCK_MAKERS})\.(?P<model>[a-z0-9].*)")
 _BEDROCK_ARN: Final = re.compile(r"arn:aws[a-z-]*:bedrock:(?P<region>[a-z0-9-]*):[0-9]*:(?P<type>[a-z-]+)/(?P<name>.+)")
 _BEDROCK_VERSION: Final = re.compile(r"-v[0-9]+(?::[0-9]+)?(?::[0-9]+k|:mm)?$")

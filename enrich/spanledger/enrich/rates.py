@@ -16,7 +16,7 @@ from spanledger.enrich.catalog.rows import OVERLAY, Entry, Rate, rate_id
 from spanledger.enrich.catalog.units import PARTS, REQUESTS, rate_units
 from spanledger.enrich.money import ATTO, rational_from_text
 from spanledger.enrich.provider_names import BEDROCK_MAKERS, SPOKEN_BY_OTHERS
-from spanledger.enrich.providers import canonical_provider, known_provider, plain_model, provider_of_model
+from spanledger.enrich.providers import canonical_provider, known_provider, model_geography, plain_model, provider_of_model
 
 SELLERS = {
     # a seller without a price of its own for a model charges what this other one lists for it, by its own word
@@ -45,6 +45,7 @@ COMMON = (
 """The units of a usage without extras, in the order of its lines."""
 _TIER_NAMES = {"batches": "batch", "on_demand_flex": "flex", "on_demand_priority": "priority"}
 _NAMES_MAX = 256
+_MAKERS = tuple(BEDROCK_MAKERS.split("|"))
 _COMPACT_DATE = re.compile(r"-(20[0-9]{2})([01][0-9])([0-3][0-9])(?![0-9])")
 """Gateways write a snapshot's date together that its maker writes with dashes; the price list has one of the two."""
 _FOREVER_NS = (-(2**63), 2**63)
@@ -130,26 +131,26 @@ def _entries_at(catalog: CatalogFile, provider: str | None, models: list[str]) -
 
 
 def lookup_names(provider: str, model: str) -> list[str]:
-    """The spellings under which a provider's price list may have a model, from as it was sent to its bare name."""
+    """The spellings under which a provider's price list may have a model, from as it was sent to its bare name.
+
+    A Bedrock profile of a geography has prices of its own: it is never looked up without it. A Bedrock name without its maker is what some
+    instrumentations leave of it.
+    """
     name = model.strip().lower()[:_NAMES_MAX]
     names = [name]
     rest = name
     while "/" in rest:
         rest = rest.split("/", 1)[1]
         names.append(rest)
-    bare = plain_model(name)
-    if provider == "aws.bedrock":
-        names += [f"{maker}.{tail}" for tail in (rest, bare) if not _has_maker(tail) for maker in BEDROCK_MAKERS.split("|")]
-    names.append(bare)
+    if model_geography(name) is None:
+        if provider == "aws.bedrock" and not any(part in _MAKERS for part in rest.split(".")):
+            names += [f"{maker}.{rest}" for maker in _MAKERS]
+        names.append(plain_model(name))
     if name.startswith("ft:"):
         names.append(":".join(name.split(":")[:2]))
     names += [other.replace("@", "-") for other in names if "@" in other]
     names += [dashed for other in names if (dashed := _COMPACT_DATE.sub(r"-\1-\2-\3", other)) != other]
     return list(dict.fromkeys(names))
-
-
-def _has_maker(name: str) -> bool:
-    return any(part in BEDROCK_MAKERS.split("|") for part in name.split(".")[:2])
 
 
 class Resolution:

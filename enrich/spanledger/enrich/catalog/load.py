@@ -11,7 +11,7 @@ from pathlib import Path
 from spanledger.enrich.catalog.match import Shelf
 from spanledger.enrich.catalog.rows import Entry, catalog_id, entry_from_line
 
-SHIPPED = Path(__file__).parent / "shipped.jsonl.gz"
+SHIPPED = Path(__file__).with_name("shipped.jsonl.gz")
 """The catalog that comes with the package; scripts/build_catalog.py writes it."""
 
 
