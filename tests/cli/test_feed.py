@@ -57,7 +57,11 @@ def test_lines_of_other_signals_are_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
-    [("a.pb.gz", gzip.compress(b"x" * 99)[:-9], "damaged gzip"), ("a.gz", b"\x1f\x8bnonsense", "damaged gzip"), ("missing.pb", None, "No such file")],
+    [
+        ("a.pb.gz", gzip.compress(b"x" * 99)[:-9], "damaged gzip"),
+        ("a.gz", b"\x1f\x8bnonsense", "damaged gzip"),
+        ("missing.pb", None, "No such file"),
+    ],
 )
 def test_bad_files_are_values(tmp_path: Path, name: str, content: bytes | None, said: str) -> None:
     path = tmp_path / name

@@ -21,9 +21,9 @@ ROWS = [("acme", 12345, Decimal("0.000021200000000000")), (None, 2, None)]
 
 def test_table_groups_thousands_and_shows_a_missing_cost_as_missing() -> None:
     lines = table_text(COLUMNS, ROWS, totals=("", 12347, Decimal("0.0000212"))).splitlines()
-    assert lines[1].split() == ["tenant", "calls", "cost_usd"]
+    assert lines[1].split() == ["tenant", "calls", "cost", "usd"]
     assert lines[3].split() == ["acme", "12,345", "0.0000212"]
-    assert lines[4].split() == ["–", "2", "–"]
+    assert lines[4].split() == ["-", "2", "-"]
     assert lines[6].split() == ["12,347", "0.0000212"]
 
 

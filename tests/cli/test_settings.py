@@ -52,11 +52,17 @@ def test_later_layers_win_and_sources_are_remembered(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[part]\nhtp = 1\n", "part.htp: no such setting; did you mean http? allowed: http, limits, names, note, password, port, rules (file"),
+        (
+            "[part]\nhtp = 1\n",
+            "part.htp: no such setting; did you mean http? allowed: http, limits, names, note, password, port, rules (file",
+        ),
         ("[part]\nport = 'x'\n", "part.port: input should be a valid integer, unable to parse string as an integer, got 'x' (file"),
         ("[part]\nport = 70000\n", "part.port: input should be less than or equal to 65535, got 70000 (file"),
         ("[prt]\n", "prt: no such setting; did you mean part? allowed: part"),
-        ("[[part.rules]]\nkey = 'a'\nwieght = 2\n", "part.rules.0.wieght: no such setting; did you mean weight? allowed: key, weight (file"),
+        (
+            "[[part.rules]]\nkey = 'a'\nwieght = 2\n",
+            "part.rules.0.wieght: no such setting; did you mean weight? allowed: key, weight (file",
+        ),
         ("part = 3\n", "part: input should be a valid dictionary or instance of Part, got 3 (file"),
         ("[part]\npassword = 7\n", "part.password: input should be a valid string (file"),
     ],

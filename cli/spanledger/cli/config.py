@@ -18,10 +18,12 @@ class WorkerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    batch_seconds: float = Field(1.0, ge=0.05, le=60, description="Commit at least this often while spans come.")
-    batch_spans: int = Field(50_000, ge=1, le=1_000_000, description="Commit when this many spans have been read.")
-    drain_seconds: float = Field(20.0, ge=0, le=3600, description="At a graceful stop, how long to work off the journal; the rest waits for the next start.")
-    compact_every_seconds: int = Field(300, ge=10, description="How often to look whether small ledger files should be joined.")
+    batch_seconds: float = Field(default=1.0, ge=0.05, le=60, description="Commit at least this often while spans come.")
+    batch_spans: int = Field(default=50_000, ge=1, le=1_000_000, description="Commit when this many spans have been read.")
+    drain_seconds: float = Field(
+        default=20.0, ge=0, le=3600, description="At a graceful stop, how long to work off the journal; the rest waits for the next start."
+    )
+    compact_every_seconds: int = Field(default=300, ge=10, description="How often to look whether small ledger files should be joined.")
 
 
 class Config(BaseModel):

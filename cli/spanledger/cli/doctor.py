@@ -27,7 +27,7 @@ class Finding(NamedTuple):
     """One row: what is wrong, how often, with what, an id to explain, and what to do."""
 
     finding: str
-    count: int
+    number: int
     about: str | None
     example: str | None
     fix: str

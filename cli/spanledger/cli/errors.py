@@ -20,7 +20,7 @@ class UserError(Exception):
     exit_code = EXIT_FAILURE
 
 
-class UsageMistake(UserError):
+class UsageMistake(UserError):  # noqa: N818 - whose mistake it is, is the point of the name
     """The command line or the configuration asks for something that does not exist."""
 
     exit_code = EXIT_USAGE

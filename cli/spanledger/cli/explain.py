@@ -38,7 +38,7 @@ def _nothing_charged(found: Found, identifier: str) -> str:
     if not found.spans:
         return f"nothing in the ledger has the id {identifier}; give an event id, span id, trace id or response id as `events` shows them"
     trace_id = found.spans[0]["trace_id"]
-    return f"{identifier} is a stored span that is not charged: it restates others, or is no provider call; `spanledger tree {trace_id}` shows its trace"
+    return f"{identifier} is a stored span that is not charged: it restates others or is no call; see `spanledger tree {trace_id}`"
 
 
 def explain_to(data: Path, identifier: str, output: str) -> None:

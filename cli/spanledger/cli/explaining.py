@@ -84,7 +84,9 @@ def explain_charge(history: Sequence[Entry], spans: Mapping[str, Entry], find_ra
 
 
 def _identity(entry: Entry, span: Entry | None) -> dict[str, Any]:
-    facts = {name: entry[name] for name in ("operation", "cost_surface", "provider", "request_model", "response_model", "service_tier", "region")}
+    facts = {
+        name: entry[name] for name in ("operation", "cost_surface", "provider", "request_model", "response_model", "service_tier", "region")
+    }
     facts["status"] = entry["status"] if entry["error_type"] is None else f"{entry['status']} ({entry['error_type']})"
     facts["start"] = utc_text(entry["start_ns"])
     facts["duration_ms"] = abs(entry["wall_clock_ms"])
@@ -146,7 +148,7 @@ def _line(line: Entry, rate: RateInfo | None) -> dict[str, Any]:
         "source": rate.source if rate else None,
         "effective_from": rate.effective_from if rate else None,
         "effective_to": rate.effective_to if rate else None,
-        "arithmetic": f"{line['quantity']:,} × {line['amount']} / {line['per']:,} = {line['cost_usd']}",
+        "arithmetic": f"{line['quantity']:,} * {line['amount']} / {line['per']:,} = {line['cost_usd']}",
     }
 
 

@@ -64,9 +64,11 @@ def _lines(document: Mapping[str, Any], style: _TextStyle) -> Iterable[str]:
     yield from _others(document["suppressed"], style)
     yield from style.heading("Entries in the ledger, in order")
     for entry in document["history"]:
-        why = f" – {style.text(entry['reason'])}" if entry["reason"] else ""
+        why = f" - {style.text(entry['reason'])}" if entry["reason"] else ""
         amount = "unpriced" if entry["cost_usd"] is None else f"{entry['cost_usd']} USD"
-        yield style.item(f"{entry['booked']} {entry['kind']} {entry['event_id']} {amount} to {style.text(entry['tenant'] or 'nobody')}{why}")
+        yield style.item(
+            f"{entry['booked']} {entry['kind']} {entry['event_id']} {amount} to {style.text(entry['tenant'] or 'nobody')}{why}"
+        )
     yield from _section("Evidence", document["evidence"], style)
 
 
@@ -91,7 +93,7 @@ def _price(price: Mapping[str, Any], style: _TextStyle) -> Iterable[str]:
         if len(price["parts"]) > 1:
             yield style.item(f"share of {style.text(part['tenant'])}:")
         if part["state"] == "unpriced":
-            yield style.item(f"unpriced – {style.text(part['reason'])}")
+            yield style.item(f"unpriced - {style.text(part['reason'])}")
         for line in part["lines"]:
             yield style.item(f"{style.text(line['unit'])}: {line['arithmetic']} USD")
             where = [line["source"], f"in force from {line['effective_from']}" if line["effective_from"] else None]

@@ -23,7 +23,7 @@ _SPAN_KEYS = (b'"resourceSpans"', b'"resource_spans"')
 _OTHER_KEYS = (b'"resourceLogs"', b'"resourceMetrics"', b'"resourceProfiles"')
 
 
-class BadInput(UserError):
+class BadInput(UserError):  # noqa: N818 - also used as a value, not only raised
     """A file, or a line of one, that holds no export request we can read."""
 
 

@@ -8,7 +8,12 @@ import typer
 
 
 def _filter(what: str) -> object:
-    return typer.Option(metavar="NAME", help=f"Only this {what}.", show_default=False, rich_help_panel="Filters (repeat for several, '' for those without one)")
+    return typer.Option(
+        metavar="NAME",
+        help=f"Only this {what}.",
+        show_default=False,
+        rich_help_panel="Filters (repeat for several, '' for those without one)",
+    )
 
 
 class Filters:

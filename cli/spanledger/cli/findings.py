@@ -22,7 +22,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         "unmetered",
         "usage_state = 'missing' AND status = 'ok'",
         f"concat_ws(' ', {_MODEL}, '/', dialect)",
-        "the spans carry no usage: for streams ask the provider for it (OpenAI: stream_options.include_usage), or update the instrumentation",
+        "the spans carry no usage: for streams ask for it (OpenAI: stream_options.include_usage), or update the instrumentation",
     ),
     Check(
         "unpriced",
@@ -36,8 +36,18 @@ CHECKS: Final[tuple[Check, ...]] = (
         _CALLER,
         "set tenant.id on the root span or the resource, name your own attribute in [enrich.payers], or bind an API key to the tenant",
     ),
-    Check("estimated", "usage_state = 'estimated'", f"concat_ws(' ', {_MODEL}, '/', dialect)", "the emitter guessed the counts: prefer one that passes on the provider's"),
-    Check("partial", "usage_state = 'partial'", f"concat_ws(' ', {_MODEL}, '/', dialect)", "only a part of the counts was told: update the instrumentation"),
+    Check(
+        "estimated",
+        "usage_state = 'estimated'",
+        f"concat_ws(' ', {_MODEL}, '/', dialect)",
+        "the emitter guessed the counts: prefer one that passes on the provider's",
+    ),
+    Check(
+        "partial",
+        "usage_state = 'partial'",
+        f"concat_ws(' ', {_MODEL}, '/', dialect)",
+        "only a part of the counts was told: update the instrumentation",
+    ),
     Check(
         "aggregate",
         "usage_state = 'aggregate'",

@@ -6,12 +6,12 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from enum import Enum
+from enum import StrEnum
 
 from spanledger.cli.errors import one_line
 
 
-class LogFormat(str, Enum):
+class LogFormat(StrEnum):
     """How log lines are written."""
 
     text = "text"

@@ -29,5 +29,6 @@ def worker_metrics(stats: Stats, journal_position: int, restarts: int, alive: bo
         ("worker_up", "gauge", "1 while the worker runs.", float(alive)),
     ]
     return "".join(
-        f"# HELP spanledger_{name} {text}\n# TYPE spanledger_{name} {kind}\nspanledger_{name} {value:.15g}\n" for name, kind, text, value in figures
+        f"# HELP spanledger_{name} {text}\n# TYPE spanledger_{name} {kind}\nspanledger_{name} {value:.15g}\n"
+        for name, kind, text, value in figures
     )

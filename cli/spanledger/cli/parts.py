@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable
 from importlib.metadata import version
 from types import TracebackType
 from typing import Self
@@ -12,18 +9,16 @@ from typing import Self
 from spanledger.cli.config import Config
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.quarantine import Quarantine
-from spanledger.cli.worker import Stats, Worker
+from spanledger.cli.worker import Worker
 from spanledger.enrich.book import Versions
 from spanledger.enrich.config import policy_from, rules_from
 from spanledger.enrich.engine import Engine
 from spanledger.enrich.kept import kept_for
 from spanledger.enrich.price import Catalog
 from spanledger.enrich.read import Reader
-from spanledger.receiver.journal import Journal, JournalReader, release
+from spanledger.receiver.journal import Journal, JournalReader
 from spanledger.receiver.prune import Pruner
 from spanledger.store.ledger import Ledger
-
-_log = logging.getLogger(__name__)
 
 
 def pruner_for(config: Config, secret: bytes) -> Pruner:
@@ -40,8 +35,8 @@ def open_journal(folder: DataFolder, config: Config, *, at_least: int) -> Journa
 class OpenWorker:
     """A worker over a data folder, ready to go on where the ledger stands. The caller holds the folder's lock."""
 
-    def __init__(self, folder: DataFolder, config: Config) -> None:
-        self._folder, self._config = folder, config
+    def __init__(self, folder: DataFolder, config: Config, *, patient: bool = False) -> None:
+        self._folder, self._config, self._patient = folder, config, patient
 
     def __enter__(self) -> Self:
         config, rules = self._config, rules_from(self._config.enrich)
@@ -63,31 +58,10 @@ class OpenWorker:
             Quarantine(self._folder.quarantine),
             batch_spans=config.worker.batch_spans,
             batch_seconds=config.worker.batch_seconds,
+            patient=self._patient,
         )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._source.close()
         self.ledger.close()
-
-    def housekeeping(self, also: Callable[[Stats], None]) -> Callable[[Stats], None]:
-        """What to do between rounds: `also`, and now and then join small files and let old journal segments go."""
-        every = self._config.worker.compact_every_seconds
-        due = time.monotonic() + every
-
-        def between(stats: Stats) -> None:
-            nonlocal due
-            also(stats)
-            if time.monotonic() >= due:
-                self._tidy(stats)
-                due = time.monotonic() + every
-
-        return between
-
-    def _tidy(self, stats: Stats) -> None:
-        """Neither step is needed for correctness, so a failure is told and the work goes on."""
-        try:
-            self.ledger.compact()
-            release(self._folder.journal, stats.committed_position, now_ns=time.time_ns(), retention_seconds=self._config.receiver.journal.retention_seconds)
-        except Exception as error:  # noqa: BLE001 - whatever it was, receiving must go on
-            _log.warning("tidying up was put off: %s: %s", type(error).__name__, error)

@@ -26,7 +26,9 @@ def model_rows(search: str | None, provider: str | None) -> Rows:
     wanted = (search or "").lower()
     found = [model for model in Catalog.shipped().models(_canonical(provider)) if wanted in model.model.lower()]
     if not found:
-        raise UserError(f"no model {f'with {search!r} in its name ' if search else ''}{f'of provider {provider} ' if provider else ''}has a price")
+        raise UserError(
+            f"no model {f'with {search!r} in its name ' if search else ''}{f'of provider {provider} ' if provider else ''}has a price"
+        )
     return ShownModel._fields, found
 
 

@@ -18,14 +18,16 @@ Written by `python -m spanledger.cli.reference` out of the commands' help; do no
 
 Every command answers `--help`. `spanledger --install-completion` completes commands and options in your shell.
 
-**Errors** are one line on standard error. Exit codes: 0 done; 1 it failed (or, for `ingest`, a file was bad); 2 the command line or the
-configuration is wrong; 3 `doctor --fail-on` found something; 130 interrupted. `SPANLEDGER_DEBUG=1` shows the traceback behind an error.
+**Errors** are one line on standard error. Exit codes: 0 done; 1 it failed (or, for `ingest`, a file was bad); 2 the command line
+or the configuration is wrong; 3 `doctor --fail-on` found something; 130 interrupted. `SPANLEDGER_DEBUG=1` shows the traceback
+behind an error.
 
-**Formats.** `table` is for people: it shortens nothing but may wrap. `json`, `jsonl`, `csv` and `markdown` are for machines and documents: ids in
-full as hex, money as exact decimal strings, times in UTC. In CSV a text that a spreadsheet would run as a formula is preceded by an apostrophe.
+**Formats.** `table` is for people: on a narrow terminal it leaves columns out, never digits. `json`, `jsonl`, `csv` and `markdown`
+are for machines and documents: ids in full as hex, money as exact decimal strings, times in UTC. In CSV a text that a spreadsheet
+would run as a formula is preceded by an apostrophe.
 
-**Environment.** `SPANLEDGER_DATA` and `SPANLEDGER_CONFIG` stand for `--data` and `--config`; `SPANLEDGER_SECTION__KEY` overrides a setting of the
-configuration file (see [configuration](configuration.md)).
+**Environment.** `SPANLEDGER_DATA` and `SPANLEDGER_CONFIG` stand for `--data` and `--config`; `SPANLEDGER_SECTION__KEY` overrides a
+setting of the configuration file (see [configuration](configuration.md)).
 """
 
 

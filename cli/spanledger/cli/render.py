@@ -44,7 +44,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(item) for item in value]
     if isinstance(value, float):  # only a query of the user's own can ask for one; money never is
-        return value if value == value and abs(value) != float("inf") else str(value)  # noqa: PLR0124 - NaN is what differs from itself
+        return value if value == value and abs(value) != float("inf") else str(value)
     return str(value)
 
 
@@ -177,7 +177,12 @@ def _write_table(
         _write_blocks(columns, texts, footers, console)
         return
     table = Table(
-        box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", show_footer=footers is not None, pad_edge=False, padding=(0, 1, 0, 0)
+        box=box.SIMPLE_HEAD,
+        title=Text(title) if title else None,
+        title_justify="left",
+        show_footer=footers is not None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for index in shown:
         numeric = columns[index] in right
@@ -185,9 +190,11 @@ def _write_table(
         header = Text(_header(columns[index], max((len(text[index]) for text in texts), default=0)))
         table.add_column(header, footer=footer, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row, text in zip(rows, texts, strict=True):
-        table.add_row(*(Text("–", style="dim") if row[index] is None else Text(text[index]) for index in shown))
+        table.add_row(*(Text("-", style="dim") if row[index] is None else Text(text[index]) for index in shown))
     console.print(table)
-    if hidden := [columns[index].replace("_", " ") for index in range(len(columns)) if index not in shown and any(text[index] for text in texts)]:
+    if hidden := [
+        columns[index].replace("_", " ") for index in range(len(columns)) if index not in shown and any(text[index] for text in texts)
+    ]:
         console.print(Text(f"left out for the width: {', '.join(hidden)}; --format json has everything", style="dim"))
 
 
@@ -228,7 +235,7 @@ def _write_blocks(columns: Sequence[str], texts: Sequence[Sequence[str]], footer
     name_width = max(map(len, columns), default=0)
     for text in [*texts, *([footers] if footers else [])]:
         for column, value in zip(columns, text, strict=True):
-            console.print(Text(f"{column.replace('_', ' '):<{name_width}}  {value or '–'}"), soft_wrap=True)
+            console.print(Text(f"{column.replace('_', ' '):<{name_width}}  {value or '-'}"), soft_wrap=True)
         console.print()
 
 

@@ -59,7 +59,9 @@ def print_table(table: Table, limit: int | None, output: Format, title: str | No
     rows: list[tuple[Any, ...]] = table.rows[:limit]
     totals: tuple[Any, ...] = table.totals
     if output in (Format.table, Format.markdown):
-        rows = [(*(_named(name, value) for name, value in zip(table.columns[: table.by], row, strict=False)), *row[table.by :]) for row in rows]
+        rows = [
+            (*(_named(name, value) for name, value in zip(table.columns[: table.by], row, strict=False)), *row[table.by :]) for row in rows
+        ]
         totals = ("total", *totals[1:]) if table.by else totals
     write_rows(table.columns, rows, output, totals=totals, title=title, optional=OPTIONAL)
 
@@ -76,9 +78,7 @@ def print_top(data: Path, by: Sequence[str], since: str | None, until: str | Non
     print_table(table._replace(rows=ranked), limit, output)
 
 
-def print_events(
-    data: Path, since: str | None, until: str | None, chosen: Chosen, every: bool, limit: int | None, output: Format
-) -> None:
+def print_events(data: Path, since: str | None, until: str | None, chosen: Chosen, every: bool, limit: int | None, output: Format) -> None:
     """Write events, one at a time where the format allows it."""
     with Ledger.open(data, read_only=True) as ledger:
         window = parse_window(since, until, time.time_ns())

@@ -98,9 +98,7 @@ def load(model: type[M], layers: list[Layer]) -> Loaded[M]:
         raise UsageMistake(describe_errors(model, error, sources)) from error
 
 
-def _lay(
-    under: dict[str, Any], over: Mapping[str, Any], path: tuple[str, ...], source: str, sources: dict[tuple[str, ...], str]
-) -> None:
+def _lay(under: dict[str, Any], over: Mapping[str, Any], path: tuple[str, ...], source: str, sources: dict[tuple[str, ...], str]) -> None:
     for key, value in over.items():
         here = (*path, key)
         if isinstance(value, Mapping):

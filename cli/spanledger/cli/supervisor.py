@@ -28,7 +28,7 @@ class Supervisor:
         self._lock_descriptor = lock_descriptor
         self._process: subprocess.Popen[str] | None = None
         self._guard = threading.Lock()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="worker-supervisor", daemon=True)
         self.stats = Stats()
         self.restarts = 0
@@ -45,7 +45,7 @@ class Supervisor:
         return process.pid if process is not None and process.poll() is None else None
 
     def _spawn(self) -> subprocess.Popen[str]:
-        process = subprocess.Popen(  # noqa: S603 - our own module, by the interpreter that runs us
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", "spanledger.cli.worker_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -60,21 +60,21 @@ class Supervisor:
 
     def _watch(self) -> None:
         failures = 0
-        while not self._stopping:
+        while True:
             began = time.monotonic()
             with self._guard:
-                if self._stopping:
+                if self._stopping.is_set():
                     return
                 self._process = self._spawn()
             self._listen(self._process)
             code = self._process.wait()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
             pause = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS)) - 1] if failures else _BACKOFF_SECONDS[0]
             self.restarts += 1
             _log.error("the worker ended with code %d; nothing is lost, it starts again in %.1f s", code, pause)
-            time.sleep(pause)
+            self._stopping.wait(pause)
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # noqa: S101 - it was asked for
@@ -88,7 +88,7 @@ class Supervisor:
     def drain(self, position: int, seconds: float) -> bool:
         """Let the worker finish up to a journal position; False if it did not within the time, and was stopped."""
         with self._guard:
-            self._stopping = True
+            self._stopping.set()
             process = self._process
         if process is None or process.poll() is not None:
             return False

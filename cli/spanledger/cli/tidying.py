@@ -1,10 +1,68 @@
-"""`compact`: joins small ledger files, beside a running server or without one."""
+"""Keeps a data folder small: joins small ledger files and lets old journal segments go, beside the worker or on command."""
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+from spanledger.cli.config import Config, load_config
+from spanledger.cli.folder import DataFolder
+from spanledger.receiver.journal import release
+from spanledger.store.compact import Compactor, Done
+
+_log = logging.getLogger(__name__)
+_JOIN_SECONDS = 10.0
+
+
+class Tidier:
+    """A thread that tidies a folder now and then. Nothing depends on it, so a failure is told and put off.
+
+    `position` gives the journal position that the ledger stands for: nothing after it is let go.
+    """
+
+    def __init__(self, folder: DataFolder, config: Config, position: Callable[[], int]) -> None:
+        self._folder, self._config, self._position = folder, config, position
+        self._compactor = Compactor(folder.path, config.store)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tidier", daemon=True)
+
+    def start(self) -> None:
+        """Begin, after a first wait."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the file that is being written."""
+        self._stopped.set()
+        self._compactor.stop()
+        self._thread.join(_JOIN_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._config.worker.compact_every_seconds):
+            try:
+                done = self._compactor.run()
+                gone = release(
+                    self._folder.journal,
+                    self._position(),
+                    now_ns=time.time_ns(),
+                    retention_seconds=self._config.receiver.journal.retention_seconds,
+                )
+            except Exception as error:  # noqa: BLE001 - whatever it was, the ledger must go on
+                _log.warning("tidying up was put off: %s: %s", type(error).__name__, error)
+                continue
+            if done.files_merged or gone:
+                _log.info("tidied up: %s, %d journal segments let go", compaction_text(done), len(gone))
+
+
+def compaction_text(done: Done) -> str:
+    """What a compaction did, in words."""
+    parts = [f"{done.files_merged} files joined into {done.files_written}", f"{done.rows} rows rewritten"]
+    parts += [f"{done.spans_dropped} spans without a charge dropped"] * bool(done.spans_dropped)
+    return ", ".join(parts)
 
 
 def compact_folder(data: Path, config_path: Path | None) -> str:
-    """Compact and say what was done."""
-    raise NotImplementedError
+    """Compact now and say what was done."""
+    return compaction_text(Compactor(data, load_config(config_path).config.store).run())

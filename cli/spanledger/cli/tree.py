@@ -49,7 +49,8 @@ def branches(spans: Sequence[Mapping[str, Any]], entries: Sequence[Mapping[str, 
             if parent in totals:
                 totals[parent] += totals[span_id]
     return [
-        Branch(depth, by_id[span_id], own.get(span_id), totals[span_id], _remark(span_id, charged, own, suppressed)) for depth, span_id in order
+        Branch(depth, by_id[span_id], own.get(span_id), totals[span_id], _remark(span_id, charged, own, suppressed))
+        for depth, span_id in order
     ]
 
 
@@ -87,7 +88,12 @@ def print_tree(data: Path, trace_id: str) -> None:
 def _line(branch: Branch) -> str:
     span = branch.span
     model = span["response_model"] or span["request_model"] or span["tool_name"]
-    words = [span["kind"], span["operation"] if span["operation"] != span["kind"] else None, model, span["service"] if not branch.depth else None]
+    words = [
+        span["kind"],
+        span["operation"] if span["operation"] != span["kind"] else None,
+        model,
+        span["service"] if not branch.depth else None,
+    ]
     cost = "" if branch.own_usd is None else f" own {decimal_text(branch.own_usd)}"
     total = f" total {decimal_text(branch.total_usd)}" if branch.total_usd and branch.total_usd != branch.own_usd else ""
     remark = f" ({branch.remark})" if branch.remark else ""

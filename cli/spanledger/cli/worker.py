@@ -110,8 +110,11 @@ class Worker:
         *,
         batch_spans: int = 50_000,
         batch_seconds: float = 1.0,
+        patient: bool = False,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        """`patient`: when the disk fails, try a commit again for ever (a server) instead of raising (a command)."""
+        self._patient = patient
         self._source, self._reader, self._engine, self._book = source, reader, engine, book
         self._quarantine = quarantine
         self._batch_spans, self._batch_seconds = batch_spans, batch_seconds
@@ -175,7 +178,9 @@ class Worker:
                 received_ns=record.received_ns,
             )
         except Exception as error:  # noqa: BLE001 - the journal keeps the request; the ledger must go on
-            _log.error("the request at journal position %d could not be read (%s); it is kept and quarantined", position, type(error).__name__)
+            _log.error(
+                "the request at journal position %d could not be read (%s); it is kept and quarantined", position, type(error).__name__
+            )
             return [], [Problem("reader_failed", type(error).__name__, position)]
 
     def commit(self, *, final: bool = False) -> None:
@@ -188,7 +193,7 @@ class Worker:
         open_position = position if batch.open_position is None else batch.open_position
         if batch.events or batch.readings or position != self._book.position or open_position != self._open_position:
             began = time.perf_counter()
-            self._book.commit(batch.events, batch.readings, position=position, open_position=open_position, booked_ns=now_ns)
+            self._store(batch, position, open_position, now_ns)
             self._count(batch, time.perf_counter() - began)
             self._open_position = open_position
         self._engine.committed()
@@ -197,6 +202,22 @@ class Worker:
         self.stats = self.stats._replace(
             committed_position=position, open_position=open_position, lag_bytes=max(0, self._source.durable() - position)
         )
+
+    def _store(self, batch: Batch, position: int, open_position: int, now_ns: int) -> None:
+        """Commit a batch. The engine has moved on, so a batch that fails is tried again until it is stored, or the process ends."""
+        attempt = 0
+        while True:
+            try:
+                self._book.commit(batch.events, batch.readings, position=position, open_position=open_position, booked_ns=now_ns)
+                return
+            except OSError as error:
+                if not self._patient:
+                    raise
+                pause = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
+                _log.error("a commit failed (%s); it is tried again in %.1f s, and nothing is lost meanwhile", error, pause)
+                self.stats = self.stats._replace(failures=self.stats.failures + 1)
+                attempt += 1
+                time.sleep(pause)
 
     def _count(self, batch: Batch, seconds: float) -> None:
         stats = self.stats

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from spanledger.cli.config import Config
+from spanledger.cli.errors import debug_wanted
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.log import LogFormat, start_logging
 from spanledger.cli.parts import OpenWorker
+from spanledger.cli.tidying import Tidier
 from spanledger.cli.worker import Stats, tune_memory
 
 _log = logging.getLogger(__name__)
@@ -74,13 +76,16 @@ def main() -> int:
     config = Config.model_validate(start["config"])
     orders = Orders()
     orders.start()
-    with OpenWorker(DataFolder(Path(start["data"])), config) as opened:
+    folder = DataFolder(Path(start["data"]))
+    with OpenWorker(folder, config, patient=True) as opened:
+        worker = opened.worker
         tune_memory()
-        tell(opened.worker.stats)
-        teller = _Teller()
-        between = opened.housekeeping(also=teller)
-        opened.worker.run(lambda: orders.drain_to is not None, lambda: orders.drain_to or 0, between=between)
-        tell(opened.worker.stats)
+        tell(worker.stats)
+        tidier = Tidier(folder, config, lambda: worker.stats.committed_position)
+        tidier.start()
+        worker.run(lambda: orders.drain_to is not None, lambda: orders.drain_to or 0, between=_Teller())
+        tidier.stop()
+        tell(worker.stats)
     return 0
 
 
@@ -88,5 +93,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except Exception as error:
-        logging.getLogger("spanledger").critical("the worker stopped: %s: %s", type(error).__name__, error, exc_info=os.environ.get("SPANLEDGER_DEBUG"))
+        logging.getLogger("spanledger").critical("the worker stopped: %s: %s", type(error).__name__, error, exc_info=debug_wanted())
         sys.exit(1)

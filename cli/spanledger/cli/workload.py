@@ -113,7 +113,12 @@ def openai_chat(app: App, model: str, tenant: str | None, input_tokens: int, out
 
 def refused_chat(app: App, model: str, tenant: str | None) -> None:
     """A call that the provider turned away: no usage, an error, no charge."""
-    attributes = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": model, "error.type": "RateLimitError"}
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": model,
+        "error.type": "RateLimitError",
+    }
     with app.span("opentelemetry.instrumentation.genai.openai@1.0b0", f"chat {model}", attributes, SpanKind.CLIENT) as span:
         app.pause(0.2)
         span.set_status(Status(StatusCode.ERROR, "rate limit reached"))
@@ -168,7 +173,12 @@ def tool(app: App, name: str) -> Iterator[None]:
 def support_session(app: App, tenant: str, number: int) -> None:
     """A support request over HTTP: the tenant stands on the root only, an agent calls a model, a tool and a sub-agent."""
     roll = app.random.randrange
-    root = {"tenant.id": tenant, "user.id": f"{tenant}-user-{roll(3)}", "session.id": f"{tenant}-session-{number}", "http.route": "/support"}
+    root = {
+        "tenant.id": tenant,
+        "user.id": f"{tenant}-user-{roll(3)}",
+        "session.id": f"{tenant}-session-{number}",
+        "http.route": "/support",
+    }
     with app.span("opentelemetry.instrumentation.fastapi@0.66b2", "POST /support", root, SpanKind.SERVER), agent(app, "support") as calls:
         if number % 3 == 1:
             refused_chat(app, "gpt-4.1-mini", tenant)

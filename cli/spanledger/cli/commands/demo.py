@@ -15,7 +15,8 @@ app = options.app()
 @app.command()
 def demo(
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="Keep the ledger here; without it a temporary folder is used.", show_default=False)
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="Keep the ledger here; without it a temporary folder is used.", show_default=False),
     ] = None,
 ) -> None:
     """See it work: server, SDK workload and report in seconds.

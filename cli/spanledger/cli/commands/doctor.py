@@ -19,7 +19,9 @@ def doctor(
     fail_on: Annotated[
         str | None,
         typer.Option(
-            metavar="FINDING,…", help="Exit 3 if there is any of these: unmetered, unpriced, unattributed, quarantined, estimated, …", show_default=False
+            metavar="FINDING,…",
+            help="Exit 3 if there is any of these: unmetered, unpriced, unattributed, quarantined, estimated, …",
+            show_default=False,
         ),
     ] = None,
     output: options.Output = options.Format.table,

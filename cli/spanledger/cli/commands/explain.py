@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,7 +12,7 @@ from spanledger.cli import options
 app = options.app()
 
 
-class ExplainFormat(str, Enum):
+class ExplainFormat(StrEnum):
     """How an explanation is written."""
 
     text = "text"

@@ -18,7 +18,8 @@ def ingest(
     data: options.Data = options.DEFAULT_DATA,
     config: options.Config = None,
     key: Annotated[
-        str | None, typer.Option(envvar="SPANLEDGER_KEY", metavar="SECRET", help="The API key to use when a server with keys keeps the folder.")
+        str | None,
+        typer.Option(envvar="SPANLEDGER_KEY", metavar="SECRET", help="The API key to use when a server with keys keeps the folder."),
     ] = None,
 ) -> None:
     """Feed stored OTLP export requests into the ledger.

@@ -24,11 +24,14 @@ def root() -> None:
 def create(
     data: options.Data = options.DEFAULT_DATA,
     tenant: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Bind the key to this tenant, who then pays whatever the spans claim.", show_default=False)
+        str | None,
+        typer.Option(metavar="NAME", help="Bind the key to this tenant, who then pays whatever the spans claim.", show_default=False),
     ] = None,
     account: Annotated[str, typer.Option(metavar="NAME", help="The account (authority) whose ledger its spans go to.")] = "default",
     name: Annotated[str, typer.Option(metavar="TEXT", help="A note that `keys list` shows.")] = "",
-    scope: Annotated[list[str] | None, typer.Option(metavar="SCOPE", help="What it may do: ingest, read, admin. Repeatable.", show_default="ingest")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(metavar="SCOPE", help="What it may do: ingest, read, admin. Repeatable.", show_default="ingest")
+    ] = None,
 ) -> None:
     """Create an API key and print its secret, once: only a hash of it is stored.
 
@@ -64,7 +67,8 @@ def list_(data: options.Data = options.DEFAULT_DATA, output: options.Output = op
 
 @app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="The id that `keys list` shows.")], data: options.Data = options.DEFAULT_DATA
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="The id that `keys list` shows.")],
+    data: options.Data = options.DEFAULT_DATA,
 ) -> None:
     """Revoke a key. What it sent stays in the ledger.
 

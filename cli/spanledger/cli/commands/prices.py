@@ -10,7 +10,9 @@ from spanledger.cli import options
 
 app = options.app()
 
-At = Annotated[str | None, typer.Option("--at", metavar="DATE", help="The rates in force then (`ever` for all); by default now.", show_default=False)]
+At = Annotated[
+    str | None, typer.Option("--at", metavar="DATE", help="The rates in force then (`ever` for all); by default now.", show_default=False)
+]
 Provider = Annotated[str | None, typer.Option(metavar="NAME", help="Only this provider, by its OpenTelemetry name.", show_default=False)]
 
 
@@ -21,7 +23,9 @@ def root() -> None:
 
 @app.command("list")
 def list_(
-    search: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="Only models whose name contains this.", show_default=False)] = None,
+    search: Annotated[
+        str | None, typer.Argument(metavar="[TEXT]", help="Only models whose name contains this.", show_default=False)
+    ] = None,
     provider: Provider = None,
     output: options.Output = options.Format.table,
 ) -> None:

@@ -26,7 +26,7 @@ def sql(
 
       spanledger sql "SELECT tenant_id, SUM(cost_usd) FROM events GROUP BY 1 ORDER BY 2 DESC"
 
-      spanledger sql "DESCRIBE events"
+      spanledger sql "SELECT usage_state, price_state, COUNT(*) FROM events GROUP BY ALL" --format markdown
     """
     import sys
 

@@ -13,7 +13,8 @@ app = options.app()
 
 @app.command()
 def tree(
-    trace_id: Annotated[str, typer.Argument(metavar="TRACE_ID", help="A trace id, 32 hex digits.")], data: options.Data = options.DEFAULT_DATA
+    trace_id: Annotated[str, typer.Argument(metavar="TRACE_ID", help="A trace id, 32 hex digits.")],
+    data: options.Data = options.DEFAULT_DATA,
 ) -> None:
     """A trace's spans with what each one cost.
 
