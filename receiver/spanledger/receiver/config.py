@@ -66,7 +66,7 @@ class BoundsConfig(BaseModel):
     attributes_max: int = Field(default=Bounds().attributes, ge=1, description="Attributes of a span, event, link, resource or scope.")
     events_max: int = Field(default=Bounds().events, ge=0, description="Events of a span.")
     links_max: int = Field(default=Bounds().links, ge=0, description="Links of a span.")
-    depth_max: int = Field(default=Bounds().depth, ge=1, le=32, description="Nesting of attribute values.")
+    depth_max: int = Field(default=Bounds().depth, ge=1, le=24, description="Nesting of attribute values.")
 
     def bounds(self) -> Bounds:
         """As the pruner takes them."""

@@ -55,7 +55,7 @@ class Metrics:
             lines = [line for name, help_text in _HELP.items() for line in _counter(name, help_text, self._counts[name])]
             lines += _histogram(self._sync_buckets, self._sync_seconds)
         for name, help_text, value in gauges:
-            lines += [f"# HELP spanledger_{name} {help_text}", f"# TYPE spanledger_{name} gauge", f"spanledger_{name} {value:g}"]
+            lines += [f"# HELP spanledger_{name} {help_text}", f"# TYPE spanledger_{name} gauge", f"spanledger_{name} {value:.15g}"]
         return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,53 @@
+import gzip
+import tracemalloc
+
+import pytest
+
+from spanledger.receiver.errors import MalformedRequest, TooLarge
+from spanledger.receiver.inflate import gunzip
+
+BODY = bytes(range(256)) * 40
+
+
+@pytest.mark.parametrize("body", [b"", b"x", BODY])
+def test_one_member(body: bytes) -> None:
+    assert gunzip(gzip.compress(body), len(body)) == body
+
+
+def test_several_members_are_one_body() -> None:
+    assert gunzip(gzip.compress(BODY) + gzip.compress(b"") + gzip.compress(BODY), 2 * len(BODY)) == BODY + BODY
+    with pytest.raises(TooLarge):
+        gunzip(gzip.compress(BODY) + gzip.compress(BODY), 2 * len(BODY) - 1)
+
+
+def test_the_limit_is_inclusive() -> None:
+    packed = gzip.compress(BODY)
+    assert gunzip(packed, len(BODY)) == BODY
+    with pytest.raises(TooLarge, match=f"more than {len(BODY) - 1} bytes"):
+        gunzip(packed, len(BODY) - 1)
+
+
+def test_a_bomb_is_not_inflated_beyond_the_limit() -> None:
+    bomb = gzip.compress(bytes(64 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            gunzip(bomb, 1 << 20)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"plain", gzip.compress(BODY)[:-1], gzip.compress(BODY)[:20], gzip.compress(BODY) + b"junk", BODY + gzip.compress(BODY)]
+)
+def test_anything_else_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedRequest, match="gzip"):
+        gunzip(body, 1 << 20)
+
+
+def test_a_wrong_checksum_is_malformed() -> None:
+    packed = bytearray(gzip.compress(BODY))
+    packed[-6] ^= 1
+    with pytest.raises(MalformedRequest, match="gzip"):
+        gunzip(bytes(packed), 1 << 20)
