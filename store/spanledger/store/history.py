@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spanledger.enrich.engine import StoredTrace
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.records import Reading
 from spanledger.store.days import DAY_NS, days_to_search
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TraceKey = tuple[str, bytes]
-
-
-class StoredTrace(NamedTuple):
-    """All that is stored of a trace: its spans, and its ledger entries in booking order."""
-
-    readings: tuple[Reading, ...]
-    booked: tuple[CostEvent, ...]
 
 
 class Files(NamedTuple):
