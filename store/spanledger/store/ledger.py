@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from spanledger.enrich.engine import StoredTrace
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.links import link_keys
 from spanledger.enrich.records import Reading
@@ -26,7 +27,7 @@ from spanledger.store.crash import crash_point
 from spanledger.store.days import partition_days
 from spanledger.store.errors import LedgerBusyError, LedgerFencedError, RowError
 from spanledger.store.files import DataFile, Table, commit_file_path, data_files, sync_folders, write_data_file
-from spanledger.store.history import Files, StoredHistory, StoredTrace, TraceKey
+from spanledger.store.history import Files, StoredHistory, TraceKey
 from spanledger.store.index import IndexCache, index_table, trace_keys
 from spanledger.store.metastore import Commit, Metastore
 from spanledger.store.schema import SCHEMA_VERSION
