@@ -1,11 +1,14 @@
 """Prices against sums on paper (published price x usage), at every boundary, and for everything that has no price."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spanledger.enrich.catalog.load import pack
+from spanledger.enrich.catalog.rows import BASE, Entry, Rate, catalog_text
 from spanledger.enrich.money import atto_from_text, text_from_atto
 from spanledger.enrich.price import COUNT_MAX, Catalog, Priced
 from spanledger.enrich.records import Call, Usage
@@ -354,3 +357,15 @@ def test_old_rates_are_not_shown_for_today() -> None:
     assert amounts == {"2"}
     amounts = {rate.amount for rate in CATALOG.rates_for("openai", "o3") if rate.unit == "input_tokens" and not rate.context}
     assert amounts == {"2", "10"}
+
+
+def test_a_catalog_is_also_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl.gz"
+    entry = Entry("acme", "acme-7b", BASE, 0, ["equals", "acme-7b"], "our own", "2026-11-21", (Rate("input_tokens", "0.2", 1_000_000),))
+    path.write_bytes(pack(catalog_text([entry]), "mine"))
+    catalog = Catalog.from_file(path)
+    assert catalog.label == "mine"
+    assert catalog.catalog_id != CATALOG.catalog_id
+    priced = catalog.price(Call("test", provider="acme", request_model="acme-7b", usage=Usage(10, 0)), 0)
+    assert priced.cost_usd == atto_from_text("0.000002")
+    assert [(row.unit, identity) for _, row, identity in catalog.rows()] == [("input_tokens", priced.lines[0].rate_id)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from spanledger.enrich.catalog.rows import BASE, FILL, OVERLAY, Entry, Match
+from spanledger.enrich.catalog.rows import BASE, OVERLAY, Entry, Match
 
 Test = Callable[[str], bool]
 
@@ -93,6 +93,3 @@ class Shelf:
 def adds_only(entry: Entry) -> bool:
     """Whether an overlay entry is for any model ("contains" nothing in particular) and so names none."""
     return list(entry.match) == ["prefix", ""]
-
-
-__all__ = ["BASE", "FILL", "OVERLAY", "Shelf", "adds_only", "exact_names", "only_exact", "test_of"]

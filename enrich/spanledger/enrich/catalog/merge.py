@@ -142,6 +142,3 @@ def _own(key: tuple[str, str], found: list[Cells], source: str, log: list[str]) 
     names = sorted({model, model.replace("@", "-")})
     match = ["any", [["equals", name] for name in names]] if len(names) > 1 else ["equals", model]
     return Entry(provider, model, FILL, 0, match, f"{source} {url}".strip(), "", tuple(sorted(set(rates.values()))))
-
-
-__all__ = ["BASE", "INHERITS", "merge"]
