@@ -57,7 +57,7 @@ def test_a_name_may_hold_any_character() -> None:
     assert list(CatalogFile(catalog_text([entry]), "").entries()) == [entry]
 
 
-HEAVY = {"pyarrow", "duckdb", "pydantic", "numpy", "grpc", "genai_prices", "litellm", "decimal", "tomllib"}
+HEAVY = {"pyarrow", "duckdb", "pydantic", "numpy", "grpc", "genai_prices", "litellm"}
 
 
 def test_pricing_imports_nothing_heavy() -> None:
