@@ -6,6 +6,7 @@ Every span becomes a Reading, since settlement needs the whole tree. The way of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -134,12 +135,14 @@ class _ScopeReader:
         self._picked: dict[tuple[str, frozenset[str]], Plan] = {}
         self._by_values = any(map(_decided_by_values, self._dialects))
         self._usage_events = frozenset(event.encode() for dialect in self._dialects for event in dialect.usage_events)
+        self._event_refs = _event_refs(self._dialects)
 
     def read(
         self, spans: Any, resource: Resource, about: tuple[str, str | None, int, int], readings: list[Reading], problems: list[Problem]
     ) -> None:
         """Append a reading for every span that has sane ids."""
         authority, key_tenant, position, received_ns = about
+        event_refs = self._event_refs
         scope, plans, fact, new, append = self._scope, self._plans, self._facts.__getitem__, tuple.__new__, readings.append
         for span in spans:
             trace_id, span_id, start_ns, end_ns = span.trace_id, span.span_id, span.start_time_unix_nano, span.end_time_unix_nano
@@ -150,6 +153,8 @@ class _ScopeReader:
                 problems.append(Problem("bad_time", "a time after the year 2262 was read as its end", position, trace_id, span_id))
                 start_ns, end_ns = min(start_ns, TIME_MAX), min(end_ns, TIME_MAX)
             facts = dict(map(fact, span.attributes[:]))
+            if event_refs and span.events:
+                facts = self._with_event_keys(span, facts)
             plan = plans.get(tuple(facts)) or self._plan(facts, span)
             kind, operation, payers, call, failed = plan.read(facts, span)
             if status := span.status:
@@ -200,6 +205,19 @@ class _ScopeReader:
                 return dialect
         return _SILENT
 
+    def _with_event_keys(self, span: Any, facts: dict[str | None, wire.Value]) -> dict[str | None, wire.Value]:
+        """The span's facts and those of its events under the keys that a dialect asks for."""
+        more: dict[str | None, wire.Value] = {}
+        for data in span.events[-_EVENTS_MAX:]:
+            try:
+                event = wire.Event.FromString(data)
+            except DecodeError:
+                continue
+            found = self._facts.of(event.attributes)
+            view = View(found, span)
+            more.update((key, found[key]) for key, refs in self._event_refs.items() if any(view.get(ref) is not None for ref in refs))
+        return {**more, **facts} if more else facts
+
     def _with_events(
         self, span: Any, facts: dict[str | None, wire.Value], kind: Kind, operation: str | None, call: Call, failed: bool
     ) -> tuple[Kind, str | None, Call]:
@@ -227,6 +245,15 @@ def _scope_of(data: bytes) -> tuple[str, str]:
         return "", ""
     name = message.name.decode("utf-8", "replace")[:_SCOPE_MAX]
     return name, message.version.decode("utf-8", "replace")[:_SCOPE_MAX]
+
+
+def _event_refs(dialects: Iterable[Dialect]) -> dict[str, tuple[str, ...]]:
+    """Attribute of span events -> the references into it that count something, for the dialects that read such attributes."""
+    found: dict[str, tuple[str, ...]] = {}
+    for dialect in dialects:
+        for key in dialect.event_keys:
+            found[key] = tuple(ref for ref in number_refs(dialect) if split_ref(ref)[0] == key)
+    return found
 
 
 def _decided_by_values(dialect: Dialect) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,8 +22,16 @@ def _tools() -> tuple[Reader, Pruner]:
     return Reader(rules), Pruner(kept_for(rules), b"a key of thirty-two bytes exactly")
 
 
-def read_span(scope: str, attributes: Mapping[str, Any], *, version: str = "", name: str = "span", status: int = 0) -> Reading:
-    """The reading of one exported span; dicts among the attributes are written as JSON texts.
+def read_span(
+    scope: str,
+    attributes: Mapping[str, Any],
+    *,
+    version: str = "",
+    name: str = "span",
+    status: int = 0,
+    events: Sequence[Mapping[str, Any]] = (),
+) -> Reading:
+    """The reading of one exported span; dicts among the attributes are written as JSON texts. `events` are the attributes of its events.
 
     The span is read raw and pruned: usage, ids, models and payers must be the same, or pruning threw away what a rule needs.
     """
@@ -37,6 +45,10 @@ def read_span(scope: str, attributes: Mapping[str, Any], *, version: str = "", n
     span.status.code = status  # type: ignore[assignment]  # an enum's number is what the wire has
     for key, value in attributes.items():
         _set(span.attributes.add(key=key).value, value)
+    for number, attributes_of_event in enumerate(events):
+        event = span.events.add(name=f"event.{number}")
+        for key, value in attributes_of_event.items():
+            _set(event.attributes.add(key=key).value, value)
     raw, pruned = (_read(reader, data) for data in (request.SerializeToString(), pruner.prune(request.SerializeToString())))
     assert pruned.payers == raw.payers
     assert (pruned.kind, pruned.operation, pruned.failed) == (raw.kind, raw.operation, raw.failed)

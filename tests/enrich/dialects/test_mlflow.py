@@ -64,3 +64,20 @@ def test_the_mode_of_the_conventions_loses_the_parts_and_says_so() -> None:
     assert usage_of(span) == Usage(1744, 1376)
     assert call_of(span).flags == ("cache_read_untold", "cache_write_untold", "reasoning_untold")
     assert call_of(span).response_id == "chatcmpl-2"
+
+
+def test_the_chunks_of_a_stream_tell_what_the_mode_of_the_conventions_loses() -> None:
+    chunk = {"id": "chatcmpl-4", "choices": [{"delta": {"content": "hello"}}]}
+    last = {**chunk, "usage": {"prompt_tokens": 7424, "prompt_tokens_details": {"cached_tokens": 5229}}}
+    span = read_span(
+        SCOPE,
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o-2024-08-06",
+            "gen_ai.usage.input_tokens": 7424,
+            "gen_ai.usage.output_tokens": 283,
+        },
+        events=[{"mlflow.chunk.value": chunk}, {"mlflow.chunk.value": last}, {"mlflow.chunk.value": chunk}, {"other": 1}],
+    )
+    assert usage_of(span) == Usage(7424, 283, 5229)
+    assert call_of(span).flags == ("cache_write_untold", "reasoning_untold")

@@ -105,6 +105,8 @@ class Dialect:
     `estimated`, `partial`, `ignored`: when one holds, the usage is an emitter's estimate, known to be incomplete, no usage at all.
     `failed`: when one holds the call failed though the span's status does not say so.
     `usage_events`: span events whose attributes are read where the span itself has no usage ("gen_ai.usage").
+    `event_keys`: attributes of span events that are read as if the span had them, the last one that says something a rule reads
+    (the chunks of a stream).
     `prompt`: attributes whose pruned value is the prompt's HMAC. `json_scalars`: every text is itself JSON ('"acme"').
     `seen`: scope names and versions this was verified against.
     """
@@ -141,6 +143,7 @@ class Dialect:
     ignored: tuple[When, ...] = ()
     failed: tuple[When, ...] = ()
     usage_events: tuple[str, ...] = ()
+    event_keys: tuple[str, ...] = ()
     json_scalars: bool = False
 
 

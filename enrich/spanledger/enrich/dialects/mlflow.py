@@ -6,7 +6,8 @@ includes cache reads and writes for every provider, `output_tokens` everything; 
 the usage of embeddings are only in `mlflow.spanOutputs`, the provider's response as MLflow saw it.
 
 With MLFLOW_ENABLE_OTEL_GENAI_SEMCONV there are `gen_ai.*` attributes instead, whose values are plain: totals only, the same
-inclusive ones; cache and reasoning are lost. A failed call's model is only in `model`, an argument.
+inclusive ones; cache and reasoning are lost, but for streams, whose chunks are events with the provider's JSON in
+`mlflow.chunk.value`. A failed call's model is only in `model`, an argument.
 """
 
 from __future__ import annotations
@@ -20,6 +21,24 @@ from spanledger.enrich.dialects.dialect import Dialect, Kinds, Shape, When
 
 _USAGE: Final = "mlflow.chat.tokenUsage#"
 _OUT: Final = "mlflow.spanOutputs#"
+_CHUNK: Final = "mlflow.chunk.value#"
+_CHUNK_READ: Final = tuple(
+    _CHUNK + name
+    for name in (
+        "usage.prompt_tokens_details.cached_tokens",
+        "response.usage.input_tokens_details.cached_tokens",
+        "usage.cache_read_input_tokens",
+    )
+)
+_CHUNK_WRITE: Final = (_CHUNK + "usage.cache_creation_input_tokens",)
+_CHUNK_REASONING: Final = tuple(
+    _CHUNK + name
+    for name in (
+        "usage.completion_tokens_details.reasoning_tokens",
+        "response.usage.output_tokens_details.reasoning_tokens",
+        "usage.output_tokens_details.thinking_tokens",
+    )
+)
 
 _TYPES: Final = MappingProxyType(
     {
@@ -54,6 +73,7 @@ _TOKEN_USAGE: Final = Shape(
         _OUT + "usage.completion_tokens_details.reasoning_tokens",
         _OUT + "usage.output_tokens_details.reasoning_tokens",
         _OUT + "usage.output_tokens_details.thinking_tokens",
+        *_CHUNK_REASONING,
     ),
     inside=("cache_read", "cache_write", "reasoning"),
     untold=("reasoning",),
@@ -78,6 +98,7 @@ MLFLOW: Final = Dialect(
     service_tier=(_OUT + "service_tier", _OUT + "usage.service_tier"),
     emitter_cost=("mlflow.llm.cost#total_cost",),
     prompt=("mlflow.spanInputs",),
+    event_keys=("mlflow.chunk.value",),
     json_scalars=True,
 )
 MLFLOW_GENAI: Final = replace(
@@ -86,7 +107,15 @@ MLFLOW_GENAI: Final = replace(
     seen="mlflow.tracing.provider with MLFLOW_ENABLE_OTEL_GENAI_SEMCONV (mlflow 3.17.2)",
     when=When(),
     kinds=(c.SEMCONV_KINDS,),
-    shapes=(replace(c.SEMCONV_USAGE, untold=("cache_read", "cache_write", "reasoning")),),
+    shapes=(
+        replace(
+            c.SEMCONV_USAGE,
+            cache_read=(*c.CACHE_READ, *_CHUNK_READ),
+            cache_write=(*c.CACHE_WRITE, *_CHUNK_WRITE),
+            reasoning=(*c.REASONING, *_CHUNK_REASONING),
+            untold=("cache_read", "cache_write", "reasoning"),
+        ),
+    ),
     provider=c.PROVIDER,
     request_model=(*c.REQUEST_MODEL, "model"),
     response_model=c.RESPONSE_MODEL,
