@@ -151,6 +151,18 @@ def test_spans_that_merely_look_alike_are_two_calls(sdk: Node) -> None:
     assert len(charged(spans(chat("lc", (10, 1), scope="langchain@1", ms=(5, 95)), "t1"), spans(sdk, "t2"))) == 2
 
 
+def test_tellers_side_by_side_under_one_step_are_one_call_even_one_after_the_other() -> None:
+    tree = step("step", chat("lc", (10, 1), scope="llama@1", ms=(0, 20)), chat("sdk", (10, 1), scope="openai@1", ms=(25, 90)))
+    assert len(charged(spans(tree))) == 1
+
+
+def test_clocks_that_round_to_milliseconds_still_hold_one_span_within_the_other() -> None:
+    outer = readings(chat("lc", (10, 1), scope="langchain@1", ms=(18, 31)), "t1")[0]
+    inner = readings(chat("sdk", (10, 1), scope="openai@1", ms=(21, 31)), "t2")[0]
+    for late_ns, calls in ((900_000, 1), (1_100_000, 2)):
+        assert len(charged({outer.span_id: outer}, {inner.span_id: inner._replace(end_ns=inner.end_ns + late_ns)})) == calls
+
+
 def test_twins_pair_one_to_one() -> None:
     framework = [spans(chat(f"lc{n}", (10, 1), scope="langchain@1", ms=(5, 95)), f"f{n}") for n in range(3)]
     sdk = [spans(chat(f"sdk{n}", (10, 1), scope="openai@1", ms=(10 + n, 90)), f"s{n}") for n in range(2)]

@@ -5,7 +5,8 @@ The rules, in the order they are applied (DESIGN "Settle"):
 
 1. Inference spans with one authentic response id are one call where model, counts and times agree.
 2. Inference spans that an emitter detached from each other are one call: no common response id, equal counts and an
-   agreeing model, one service, different scopes, one span's time within the other's; paired one to one.
+   agreeing model, one service, different scopes, one span's time within the other's (or side by side under one parent);
+   paired one to one.
 3. An inference span with exactly one call nested below it, with no tool or agent between, is that call told again;
    one with several below it, or with an agent between, restates them: an aggregate.
 4. The fullest span of a call is its charge; the others lend what it lacks and are suppressed, on record.
@@ -25,6 +26,7 @@ from spanledger.enrich.merge import bears_usage, counts_agree, fullest, merged_c
 from spanledger.enrich.records import Call, Payers, Reading, UsageState
 
 AGENT_OPERATIONS: Final = frozenset({"invoke_agent", "create_agent"})
+CLOCK_SLACK_NS: Final = 1_000_000
 _RETRIEVED: Final = frozenset({"embeddings", "rerank"})
 
 
@@ -359,7 +361,18 @@ def _detached_twins(one: Reading, other: Reading) -> bool:
         return False
     if abs(one.start_ns - other.start_ns) > TWIN_BUCKET_NS:
         return False
-    within = (one.start_ns <= other.start_ns and other.end_ns <= one.end_ns) or (
-        other.start_ns <= one.start_ns and one.end_ns <= other.end_ns
-    )
-    return within and models_agree(a, b)
+    return (_within(one, other) or _within(other, one) or _siblings(one, other)) and models_agree(a, b)
+
+
+def _within(inner: Reading, outer: Reading) -> bool:
+    """Whether one span's time is within another's, as clocks tell that round to milliseconds (JavaScript's do)."""
+    return outer.start_ns <= inner.start_ns + CLOCK_SLACK_NS and inner.end_ns <= outer.end_ns + CLOCK_SLACK_NS
+
+
+def _siblings(one: Reading, other: Reading) -> bool:
+    """Whether two spans stand side by side under one parent.
+
+    A framework may end its span when it hands out a stream, before the SDK's span of the same call begins (OpenInference
+    LlamaIndex 4.6); both still hang on the step that made the call.
+    """
+    return bool(one.parent_span_id) and one.parent_span_id == other.parent_span_id and one.trace_id == other.trace_id
