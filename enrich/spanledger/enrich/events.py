@@ -108,7 +108,12 @@ class CostEvent(NamedTuple):
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("event_id", "id16", False, "Deterministic id of this entry: a hash of authority, trace, span, split, content and its number in the span's history."),
+    Column(
+        "event_id",
+        "id16",
+        False,
+        "Deterministic id of this entry: a hash of authority, trace, span, split, content and its number in the span's history.",
+    ),
     Column("kind", "text", False, "charge; reversal (undoes ref_event_id, counts and money negated); adjustment (re-pricing difference)."),
     Column("ref_event_id", "id16", True, "The entry this one corrects."),
     Column("reason", "text", True, "Why a correction was booked: payer_found, superseded, suppressed, revised, …"),
@@ -157,13 +162,18 @@ COLUMNS: tuple[Column, ...] = (
     Column("wall_clock_ms", "int", False, "Duration of the call, milliseconds."),
     Column("list_cost_usd", "money", True, "Cost at published list prices. NULL is unpriced."),
     Column("contracted_cost_usd", "money", True, "Cost at the contracted rates, where a contract is configured."),
-    Column("cost_usd", "money", True, "What the call costs the company: contracted where there is a contract, else list. NULL is unpriced, never zero."),
+    Column(
+        "cost_usd",
+        "money",
+        True,
+        "What the call costs the company: contracted where there is a contract, else list. NULL is unpriced, never zero.",
+    ),
     Column("customer_price_usd", "money", True, "What the customer is charged, where a customer rate card is configured."),
     Column("currency", "text", False, "Currency of the money columns: USD."),
     Column("lines", "lines", False, "The priced lines: unit, quantity, rate id, amount, per, cost."),
     Column("usage_state", "text", False, "measured, partial, estimated, aggregate or missing."),
     Column("price_state", "text", False, "priced or unpriced."),
-    Column("price_reason", "text", True, "Why it is unpriced: unknown_model, no_rate_for_unit, not_effective_yet, no_usage, …"),
+    Column("price_reason", "text", True, "Why it is unpriced: unknown_model, no_rate:UNIT, not_effective_yet, no_usage, …"),
     Column("provider_billing", "text", False, "Whether the provider bills it: billed, not_billed, assumed or unknown."),
     Column("customer_billable", "bool", False, "Whether the customer is to pay it, by the configured policy."),
     Column("position", "int", False, "Journal position of the request that brought the charged span."),
@@ -172,15 +182,18 @@ COLUMNS: tuple[Column, ...] = (
     Column("ruleset_id", "text", False, "Content id of the dialects and payer rules in force."),
     Column("catalog_id", "text", False, "Content id of the price catalog in force."),
     Column("engine_version", "text", False, "Version of spanledger that booked it."),
-    Column("suppressed_span_ids", "texts", False, "Hex ids (span, or trace:span for another trace) that told of the same call and are not charged."),
+    Column(
+        "suppressed_span_ids",
+        "texts",
+        False,
+        "Hex ids (span, or trace:span for another trace) that told of the same call and are not charged.",
+    ),
     Column("emitter_cost_usd", "money", True, "The cost the emitter reported, kept for comparison only."),
     Column("prompt_hmac", "text", True, "Length and keyed hash of the prompt, which itself is never stored."),
     Column("flags", "texts", False, "Findings on this call."),
 )
 
 MONEY_COLUMNS = tuple(column.name for column in COLUMNS if column.type == "money")
-NEGATED_ON_REVERSAL = frozenset(
-    {*MONEY_COLUMNS, "wall_clock_ms", *(column.name for column in COLUMNS if column.name.endswith("_tokens"))}
-)
+NEGATED_ON_REVERSAL = frozenset({*MONEY_COLUMNS, "wall_clock_ms", *(column.name for column in COLUMNS if column.name.endswith("_tokens"))})
 
 assert CostEvent._fields == tuple(column.name for column in COLUMNS)  # noqa: S101 - a schema that disagrees with itself must not import
