@@ -48,7 +48,7 @@ def read_what(dialect: Dialect, view: View) -> What:
         label = dialect.provider_names.get(label, label) or None
     request_model, response_model = view.text(dialect.request_model), view.text(dialect.response_model)
     model = response_model or request_model
-    provider = infer_provider(label, request_model, view.text(dialect.server_address))
+    provider = infer_provider(label, request_model, _host(view.text(dialect.server_address)))
     if provider is None and response_model is not None:
         provider = infer_provider(label, response_model, None)
     about = (operation, provider, model)
@@ -70,6 +70,11 @@ def read_what(dialect: Dialect, view: View) -> What:
         any(view.holds(when, *about) for when in dialect.ignored),
         any(view.holds(when, *about) for when in dialect.failed),
     )
+
+
+def _host(address: str | None) -> str | None:
+    """The host of an address that may be a whole URL ("http://127.0.0.1:8000/v1/" of Microsoft's Agent Framework)."""
+    return address.split("://", 1)[-1].split("/", 1)[0] if address else None
 
 
 class PayerRefs(NamedTuple):

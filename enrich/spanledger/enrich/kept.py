@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from spanledger.enrich.dialects.dialect import Dialect, all_refs, number_refs
+from spanledger.enrich.dialects.dialect import all_refs, conditions, number_refs
 from spanledger.enrich.refs import DEPTH_MAX, parse_object, split_ref
 from spanledger.enrich.rules import Rules
 
@@ -107,14 +107,8 @@ def _name_values(rules: Rules, ref: str) -> Iterator[str]:
         for rule in dialect.kinds:
             if rule.ref == ref:
                 yield from rule.values
-        for when in _conditions(dialect):
+        for when in conditions(dialect):
             yield from when.values.get(ref, ())
-
-
-def _conditions(dialect: Dialect) -> Iterator[Any]:
-    yield from (dialect.when, *dialect.estimated, *dialect.partial, *dialect.ignored, *dialect.failed)
-    yield from (rule.when for rule in dialect.kinds)
-    yield from (shape.when for shape in dialect.shapes)
 
 
 def _grow(tree: dict[str, Any], path: tuple[str, ...], *, is_text: bool) -> None:

@@ -21,8 +21,8 @@ FIELDS: Final = ("tenant", "user", "session", "workflow", "agent", "feature", "e
 PAYER_MAX: Final = 256
 """Characters of a payer value; a longer one keeps its start and a digest of the whole, so that two stay two."""
 
-NOBODY_VALUES: Final = frozenset({"", "unknown", "none", "null", "undefined", "n/a", "nan", "-", "{}", "[]"})
-"""Values that stand for nobody, compared without case and surrounding blanks."""
+NOBODY_VALUES: Final = frozenset({"", "unknown", "none", "null", "undefined", "n/a", "nan", "-", "{}", "[]", "default_user_id"})
+"""Values that stand for nobody ("default_user_id" is what LiteLLM's proxy writes without one), compared without case and surrounding blanks."""
 
 _SCRUBBED: Final = "[Scrubbed due to"
 

@@ -6,12 +6,13 @@ remembered by those texts; what differs from span to span (counts, ids) is read 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
-from spanledger.enrich.dialects.dialect import SHAPE_PARTS, Dialect, Shape, condition_refs, number_refs, text_refs
+from spanledger.enrich.dialects.dialect import SHAPE_PARTS, Dialect, Shape, condition_refs, conditions, number_refs, text_refs
 from spanledger.enrich.interpret import What, payer_refs, read_payers, read_what
 from spanledger.enrich.kept import PRUNED_PREFIX
 from spanledger.enrich.payers import FIELDS, PayerRules
@@ -49,13 +50,27 @@ class Plan:
     """Reads spans with one set of keys by one dialect."""
 
     __slots__ = (
-        *("_attempt", "_cost", "_dialect", "_dynamic", "_facts_key", "_ids", "_lookups", "_prompts", "_steady", "_told", "_unique_ids"),
+        *(
+            "_attempt",
+            "_cost",
+            "_dialect",
+            "_dynamic",
+            "_facts_key",
+            "_ids",
+            "_lookups",
+            "_made_up",
+            "_prompts",
+            "_steady",
+            "_told",
+            "_unique_ids",
+        ),
         *("_what", "_what_key", "_who", "_who_key", "_who_refs"),
     )
 
     def __init__(self, dialect: Dialect, keys: frozenset[str], payers: PayerRules) -> None:
         self._dialect = dialect
         self._unique_ids = dialect.response_id_unique
+        self._made_up = re.compile("|".join(dialect.made_up_ids)) if dialect.made_up_ids else None
         self._who_refs = payer_refs({name: _payer_refs(dialect, payers, name) for name in FIELDS}, payers.allocation, keys)
         self._lookups = tuple(_lookups_of(shape, keys) for shape in dialect.shapes)
         self._ids = _present(dialect.response_id, keys)
@@ -65,7 +80,7 @@ class Plan:
         counted = any(lookups is not None for lookups in self._lookups)
         self._steady = not (counted or self._ids or self._prompts or self._cost or self._attempt)
         refs = [ref for ref in (*text_refs(dialect), *condition_refs(dialect)) if not ref.startswith("$") and split_ref(ref)[0] in keys]
-        self._dynamic = any("#" in ref for ref in refs if ref not in dialect.response_id)
+        self._dynamic = any("#" in ref for ref in refs if ref not in dialect.response_id) or _compares_counts(dialect, keys)
         apart = {*number_refs(dialect), *dialect.response_id, *dialect.prompt}
         what_keys = {ref for ref in refs if "#" not in ref and ref not in apart}
         who_keys = self._who_refs.keys()
@@ -141,8 +156,7 @@ class Plan:
                 what.request_model,
                 what.response_model,
                 response_id,
-                self._dialect.response_id_unique
-                and not (response_id is not None and self._dialect.made_up_ids and response_id.startswith(self._dialect.made_up_ids)),
+                self._unique_ids,
                 what.service_tier,
                 what.region,
                 usage,
@@ -187,11 +201,12 @@ class Plan:
         return View(facts, span, json_scalars=self._dialect.json_scalars)
 
     def _read_id(self, facts: FactMap, span: Any) -> str | None:
-        if len(self._ids) == 1 and not self._dialect.json_scalars:
+        if len(self._ids) == 1 and not self._dialect.json_scalars and self._made_up is None:
             value = facts.get(self._ids[0])
             if type(value) is str and value and len(value) <= TEXT_MAX and not value.startswith(PRUNED_PREFIX):
                 return value
-        return self._view(facts, span).text(self._ids)
+        response_id = self._view(facts, span).text(self._ids)
+        return None if response_id is not None and self._made_up is not None and self._made_up.match(response_id) else response_id
 
     def _read_cost(self, facts: FactMap, span: Any) -> str | None:
         view = self._view(facts, span)
@@ -238,6 +253,11 @@ def _operation(what: What, call: Call | None) -> str | None:
         return what.operation
     model = (what.request_model or what.response_model or "").lower()
     return "embeddings" if "embed" in model and not call.usage.output_tokens else "chat"
+
+
+def _compares_counts(dialect: Dialect, keys: frozenset[str]) -> bool:
+    """Whether a condition looks at a number that differs from span to span."""
+    return any(split_ref(ref)[0] in keys for when in conditions(dialect) for ref in when.below)
 
 
 def _payer_refs(dialect: Dialect, payers: PayerRules, name: str) -> tuple[str, ...]:

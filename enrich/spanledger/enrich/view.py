@@ -67,6 +67,7 @@ class View:
             and (not when.any_keys or any(self.present(ref) for ref in when.any_keys))
             and not any(self.present(ref) for ref in when.without)
             and all(self._is_one_of(ref, texts) for ref, texts in when.values.items())
+            and all(self._is_below(ref, limit) for ref, limit in when.below.items())
         )
 
     def _is_one_of(self, ref: str, texts: tuple[str, ...]) -> bool:
@@ -77,6 +78,10 @@ class View:
             parsed = parse_object(value)
             return isinstance(parsed, list) and any(str(item) in texts for item in parsed)
         return value is not None and str(value) in texts
+
+    def _is_below(self, ref: str, limit: int) -> bool:
+        value = self.get(ref)
+        return type(value) in (int, float) and value < limit  # type: ignore[operator]  # the test before says it is a number
 
     def _parsed(self, key: str, value: object) -> object:
         if key not in self._json:

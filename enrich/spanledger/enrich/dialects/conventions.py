@@ -30,6 +30,16 @@ OPERATIONS: Final = MappingProxyType(
         "acompletion": "inference:chat",
         "aembedding": "inference:embeddings",
         "realtime": "inference:realtime",
+        # LiteLLM's call types
+        "atext_completion": "inference:text_completion",
+        "aresponses": "inference:chat",
+        "anthropic_messages": "inference:chat",
+        "agenerate_content": "inference:generate_content",
+        "arerank": "inference:rerank",
+        "aimage_generation": "inference:image_generation",
+        "atranscription": "inference:transcription",
+        "aspeech": "inference:speech",
+        "amoderation": "inference:moderation",
         # by rule these restate or prepare; a remote agent's own usage is charged when nothing below it is (settlement)
         "invoke_agent": "aggregate:invoke_agent",
         "invoke_workflow": "aggregate:invoke_workflow",
@@ -67,6 +77,21 @@ OPERATIONS: Final = MappingProxyType(
 """`gen_ai.operation.name` -> kind:operation; the well-known values of the conventions and the spellings seen beside them."""
 
 SEMCONV_KINDS: Final = Kinds(ref="gen_ai.operation.name", values=OPERATIONS)
+REQUEST_TYPE_KINDS: Final = Kinds(
+    ref="llm.request.type",
+    values=MappingProxyType(
+        {
+            "chat": "inference:chat",
+            "completion": "inference:text_completion",
+            "embedding": "inference:embeddings",
+            "embeddings": "inference:embeddings",
+            "rerank": "inference:rerank",
+            "acompletion": "inference:chat",
+            "aembedding": "inference:embeddings",
+        }
+    ),
+)
+"""The kind of call as OpenLLMetry's spans said it before the conventions had an operation name."""
 NAME_KINDS: Final = Kinds(
     ref="$word",
     values=MappingProxyType(
@@ -130,6 +155,8 @@ REASONING: Final = (
     "gen_ai.usage.output_tokens.reasoning",
     "gen_ai.usage.completion_tokens_details.reasoning_tokens",
 )
+USAGE_EVENTS: Final = ("gen_ai.usage", "gen_ai.client.inference.operation.details", "gen_ai.response")
+"""Span events on which hand-made emitters put what the span itself should say."""
 MODALITIES: Final = MappingProxyType(
     {
         "input_audio_tokens": ("gen_ai.usage.audio.input_tokens", "gen_ai.usage.prompt_tokens_details.audio_tokens"),

@@ -22,7 +22,7 @@ class When:
     `keys`: all of these references are there (and not empty); `any_keys`: one of them is; `without`: none of them is.
     `values`: reference -> the texts of which it must have one (numbers and booleans as text: "1", "true").
     `providers`: canonical provider names (after inference from the model). `models`: starts of the plain model name.
-    `operations`: the operation found by the kind rules.
+    `operations`: the operation found by the kind rules. `below`: reference -> a number; the count there must be smaller.
     """
 
     keys: tuple[str, ...] = ()
@@ -32,6 +32,7 @@ class When:
     providers: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
+    below: Mapping[str, int] = field(default_factory=dict)
 
 
 ALWAYS = When()
@@ -99,7 +100,7 @@ class Dialect:
     Reading. `kinds` in order; a span that none decides is `usage_kind` if it has usage of a shape (and a model or provider
     where `usage_needs_model`), else "other". `provider`, `request_model`, … are references, `default_provider` stands where
     the span says nothing, `provider_names` maps the emitter's own names ("" = it is no provider: the model decides).
-    `response_id_unique=False`: ids are made up. `made_up_ids`: starts of ids that are, though others are real.
+    `response_id_unique=False`: ids are made up. `made_up_ids`: patterns of invented ones among real ones; they are dropped.
     `not_payers`: keys that the payer rules must not believe on this emitter's spans (a made-up conversation id).
     `payers`: further payer references of this emitter, after the configured ones: field -> references.
     `estimated`, `partial`, `ignored`: when one holds, the usage is an emitter's estimate, known to be incomplete, no usage at all.
@@ -169,6 +170,7 @@ def when_refs(when: When) -> Iterator[str]:
     yield from when.any_keys
     yield from when.without
     yield from when.values
+    yield from when.below
 
 
 def number_refs(dialect: Dialect) -> Iterator[str]:
@@ -182,14 +184,17 @@ def number_refs(dialect: Dialect) -> Iterator[str]:
     yield from dialect.attempt
 
 
+def conditions(dialect: Dialect) -> Iterator[When]:
+    """Every condition of a dialect."""
+    yield from (dialect.when, *dialect.estimated, *dialect.partial, *dialect.ignored, *dialect.failed)
+    yield from (rule.when for rule in dialect.kinds)
+    yield from (shape.when for shape in dialect.shapes)
+
+
 def condition_refs(dialect: Dialect) -> Iterator[str]:
     """The references a dialect only tests."""
-    for when in (dialect.when, *dialect.estimated, *dialect.partial, *dialect.ignored, *dialect.failed):
+    for when in conditions(dialect):
         yield from when_refs(when)
-    for rule in dialect.kinds:
-        yield from when_refs(rule.when)
-    for shape in dialect.shapes:
-        yield from when_refs(shape.when)
 
 
 def text_refs(dialect: Dialect) -> Iterator[str]:

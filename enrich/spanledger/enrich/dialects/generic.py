@@ -16,7 +16,7 @@ from spanledger.enrich.dialects.dialect import Dialect
 GENERIC: Final = Dialect(
     name="generic",
     seen="any scope without a dialect of its own: hand-made spans, unknown instrumentations",
-    kinds=(c.SEMCONV_KINDS, c.NAME_KINDS),
+    kinds=(c.SEMCONV_KINDS, c.REQUEST_TYPE_KINDS, c.NAME_KINDS),
     shapes=(replace(c.SEMCONV_USAGE, inside=()),),
     provider=c.PROVIDER,
     request_model=c.REQUEST_MODEL,
@@ -28,6 +28,7 @@ GENERIC: Final = Dialect(
     emitter_cost=c.COST,
     attempt=c.ATTEMPT,
     prompt=c.PROMPT,
+    usage_events=c.USAGE_EVENTS,
 )
 
 DIALECTS: Final = (GENERIC,)

@@ -95,6 +95,7 @@ MLFLOW: Final = Dialect(
     request_model=("model", "mlflow.llm.model"),
     response_model=(_OUT + "model", "mlflow.llm.model"),
     response_id=(_OUT + "id",),
+    made_up_ids=("lc_run-", "run-"),
     service_tier=(_OUT + "service_tier", _OUT + "usage.service_tier"),
     emitter_cost=("mlflow.llm.cost#total_cost",),
     prompt=("mlflow.spanInputs",),

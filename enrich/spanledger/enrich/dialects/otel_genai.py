@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Final
 
 from spanledger.enrich.dialects import conventions as c
-from spanledger.enrich.dialects.dialect import Dialect
+from spanledger.enrich.dialects.dialect import Dialect, When
 
 OTEL_GENAI: Final = Dialect(
     name="otel-genai",
@@ -65,13 +65,24 @@ OTEL_GOOGLE_OLD: Final = replace(
     scopes=("opentelemetry.instrumentation.google_genai",),
     versions="<1",
     shapes=(replace(_NO_SPLITS, name="visible_output"),),
+    estimated=(
+        When(  # every chunk's prompt count is summed
+            values={
+                "code.function.name": (
+                    "google.genai.Models.generate_content_stream",
+                    "google.genai.AsyncModels.generate_content_stream",
+                )
+            }
+        ),
+    ),
 )
 OTEL_VERTEXAI: Final = replace(
     OTEL_GOOGLE_OLD,
     name="otel-vertexai",
     seen="opentelemetry.instrumentation.vertexai 2.1b0",
     scopes=("opentelemetry.instrumentation.vertexai",),
-    versions="",
+    versions=">=2",
+    estimated=(),
 )
 
 DIALECTS: Final = (OTEL_BEDROCK, OTEL_OPENAI_V2, OTEL_GOOGLE_OLD, OTEL_VERTEXAI, OTEL_GENAI)

@@ -9,16 +9,22 @@ from collections.abc import Iterable
 from typing import Final
 
 from spanledger.enrich.dialects import (
+    by_keys,
+    agent_frameworks,
+    anthropic_sdk,
     generic,
     genkit,
     haystack,
     langfuse,
     langsmith,
+    litellm,
     mlflow,
     openai_agents,
     openinference,
-    openinference_spans,
+    openlit,
+    openllmetry,
     otel_genai,
+    pydantic_ai,
     vercel_ai,
 )
 from spanledger.enrich.dialects.dialect import Dialect
@@ -26,6 +32,12 @@ from spanledger.enrich.dialects.versions import within
 
 _FAMILIES: Final = (
     otel_genai,
+    anthropic_sdk,
+    openllmetry,
+    openlit,
+    pydantic_ai,
+    agent_frameworks,
+    litellm,
     vercel_ai,
     openinference,
     langfuse,
@@ -35,7 +47,7 @@ _FAMILIES: Final = (
     # known by their keys, whatever the scope
     openai_agents,
     haystack,
-    openinference_spans,
+    by_keys,
     generic,
 )
 

@@ -1,0 +1,91 @@
+"""Agent frameworks that trace themselves with the conventions' names: Strands, Microsoft Agent Framework, Semantic Kernel, AutoGen, Google ADK, Mastra.
+
+* Strands 1.62 (`strands.telemetry.tracer`): input inclusive, every count under two or three names at once; no reasoning, no TTL, no response id
+  or model; the provider is always "strands-agents". The agent span repeats its calls and, without
+  `gen_ai_use_latest_invocation_tokens`, all earlier ones of the same Agent object too.
+* Microsoft Agent Framework 1.23 (`agent_framework`): inclusive, splits on chat spans; agent spans repeat them; `gen_ai.conversation.id` is the
+  response's id over the Responses API.
+* Semantic Kernel 1.45: totals only, cached input looks uncached. AutoGen 0.7 (`autogen-core`): no usage.
+* Google ADK 2.13 (`gcp.vertex.agent`): input with cache, output with thoughts on `generate_content` spans only. Through LiteLlm, output has the reasoning
+  twice (`lite_llm.py` hands on completion and reasoning, telemetry adds them), so it is taken off once for models that are not Gemini's.
+  ADK 1.x names the model's span `call_llm`.
+* Mastra 1.71 (`@mastra/otel-exporter` 1.4): input inclusive on `chat` only; a failed chat has status OK and finish reason "error".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from spanledger.enrich.dialects import conventions as c
+from spanledger.enrich.dialects.dialect import Kinds, When
+from spanledger.enrich.dialects.otel_genai import OTEL_GENAI
+
+STRANDS: Final = replace(
+    OTEL_GENAI,
+    name="strands",
+    seen="strands.telemetry.tracer (strands-agents 1.62)",
+    scopes=("strands.telemetry.tracer", "strands.*", "strands-agents*"),
+    shapes=(replace(c.SEMCONV_USAGE, name="strands", untold=("reasoning",)),),
+)
+AGENT_FRAMEWORK: Final = replace(
+    OTEL_GENAI,
+    name="agent-framework",
+    seen="agent_framework 1.23.0",
+    scopes=("agent_framework", "agent_framework.*"),
+    shapes=(replace(c.SEMCONV_USAGE, name="agent_framework"),),
+    not_payers=("gen_ai.conversation.id",),
+)
+SEMANTIC_KERNEL: Final = replace(
+    OTEL_GENAI,
+    name="semantic-kernel",
+    seen="semantic_kernel.utils.telemetry.model_diagnostics.decorators, semantic_kernel.functions.kernel_function (1.45)",
+    scopes=("semantic_kernel.*", "Microsoft.SemanticKernel*"),
+    shapes=(replace(c.SEMCONV_USAGE, name="semantic_kernel", untold=("cache_read", "reasoning")),),
+)
+AUTOGEN: Final = replace(
+    OTEL_GENAI,
+    name="autogen",
+    seen="autogen-core, autogen SingleThreadedAgentRuntime (0.7.5)",
+    scopes=("autogen*",),
+)
+
+_ADK_WORDS: Final = Kinds(
+    ref="$word",
+    values={
+        "call_llm": "inference:generate_content",
+        "generate_content": "inference:generate_content",
+        "invocation": "aggregate:invoke_workflow",
+        "agent_run": "aggregate:invoke_agent",
+        "invoke_agent": "aggregate:invoke_agent",
+        "invoke_workflow": "aggregate:invoke_workflow",
+        "execute_tool": "tool:execute_tool",
+    },
+)
+GOOGLE_ADK: Final = replace(
+    OTEL_GENAI,
+    name="google-adk",
+    seen="gcp.vertex.agent (google-adk 2.13)",
+    scopes=("gcp.vertex.agent",),
+    kinds=(c.SEMCONV_KINDS, _ADK_WORDS),
+    shapes=(
+        replace(c.SEMCONV_USAGE, name="adk_gemini", when=When(models=("gemini", "gemma", "text-embedding", "learnlm"))),
+        replace(
+            c.SEMCONV_USAGE,
+            name="adk_other",
+            inside=tuple(part for part in c.ALL_PARTS if part != "reasoning"),
+            doubled=("reasoning",),
+        ),
+    ),
+    provider_names={"gcp.vertex.agent": ""},
+)
+MASTRA: Final = replace(
+    OTEL_GENAI,
+    name="mastra",
+    seen="@mastra/otel-exporter 1.4.0 (@mastra/core 1.71.0)",
+    scopes=("@mastra/*", "mastra"),
+    shapes=(replace(c.SEMCONV_USAGE, name="mastra"),),
+    failed=(When(operations=("chat",), values={"gen_ai.response.finish_reasons": ("error",)}),),
+)
+
+DIALECTS: Final = (STRANDS, AGENT_FRAMEWORK, SEMANTIC_KERNEL, AUTOGEN, GOOGLE_ADK, MASTRA)
