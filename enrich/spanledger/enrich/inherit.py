@@ -35,8 +35,20 @@ class Inheritance:
     def __init__(self, nodes: Sequence[Reading], up: Sequence[int]) -> None:
         self._nodes, self._up = nodes, up
         self._known: dict[int, Payers] = {}
-        self._below: dict[tuple[int, int], Payers] = {}
-        """What any child of a span with a given resource starts from: siblings mostly share it."""
+        self._alike: dict[tuple[int, int, int], tuple[Payers, str | None]] = {}
+
+    def payers_and_source(self, i: int) -> tuple[Payers, str | None]:
+        """Payers of span `i` and where its tenant was found. Siblings that claim the same are worked out once.
+
+        Readings share the objects of equal claims and resources, so identity is enough to tell that two spans claim the same.
+        """
+        reading = self._nodes[i]
+        at = (self._up[i], id(reading[9]), id(reading[10]))
+        found = self._alike.get(at) if at[0] >= 0 else None
+        if found is None:
+            payers = self.of(i)
+            found = self._alike[at] = (payers, self.tenant_source(i, payers.tenant))
+        return found
 
     def of(self, i: int) -> Payers:
         """Payers of span `i`: own, resource, then the nearest ancestor that says each field. Parent cycles end quietly."""
@@ -47,11 +59,7 @@ class Inheritance:
         above = self._known.get(parent)
         if above is not None:
             reading = self._nodes[i]
-            at = (parent, id(reading.resource))
-            base = self._below.get(at)
-            if base is None:
-                base = self._below[at] = lend_payers(reading.resource.payers, above)
-            found = self._known[i] = lend_payers(reading.payers, base)
+            found = self._known[i] = lend_payers(lend_payers(reading.payers, reading.resource.payers), above)
             return found
         path: list[int] = []
         seen: set[int] = set()

@@ -298,8 +298,7 @@ class _Settlement:
         call = reading.call
         if call is None:
             raise ValueError("a charge without a call")
-        payers = self.inherited.of(i)
-        source = self.inherited.tenant_source(i, payers.tenant)
+        payers, source = self.inherited.payers_and_source(i)
         surface = self._surface(i) if reading.operation in _RETRIEVED else "inference"
         state = call.usage_state if bears_usage(call) else "missing"
         return tuple.__new__(Charge, (reading, call, payers, source, (), surface, state, False))  # spares the copy of the constructor
