@@ -13,7 +13,9 @@ What each token class includes (U uncached input, R cache read, W cache writes; 
   recognisable only where it is smaller than any chat request can be (OpenAI counts at least 7 tokens for the framing of a message).
 * `@traceloop/instrumentation-anthropic`: input = U only, cache beside it.
 * `@traceloop/instrumentation-google-generativeai`: input = U+R, output without thoughts, those beside it.
-* `@traceloop/instrumentation-langchain`: OpenAI U+R, Anthropic U only, no splits; every span is the root of its own trace.
+* `@traceloop/instrumentation-langchain`: OpenAI U+R, Anthropic U only, no splits; every span is the root of its own trace. The span of the
+  graph's model node has the message with its whole usage and the response id in `traceloop.entity.output`: the same call told fully.
+* `@traceloop/node-server-sdk`: a workflow or task that returns the provider's response has it in `traceloop.entity.output` likewise.
 
 Payers travel as `traceloop.association.properties.*`; spans of workflows, tasks, agents and tools have `traceloop.span.kind`.
 """
@@ -24,7 +26,7 @@ from dataclasses import replace
 from typing import Final
 
 from spanledger.enrich.dialects import conventions as c
-from spanledger.enrich.dialects.dialect import Kinds, When
+from spanledger.enrich.dialects.dialect import Kinds, Shape, When
 from spanledger.enrich.dialects.otel_genai import OTEL_GENAI
 
 _SPAN_KINDS: Final = Kinds(
@@ -97,12 +99,69 @@ _DATABASES: Final = replace(
     kinds=(Kinds(ref="db.system", values={}, other="retrieval:retrieval"),),
 )
 
+# A JavaScript workflow or task that returns a provider's response has it whole in its output, with what the call's own span leaves out.
+_RAW: Final = "traceloop.entity.output#"
+_RAW_SPLITS: Final = Shape(
+    cache_write_5m=(f"{_RAW}usage.cache_creation.ephemeral_5m_input_tokens",),
+    cache_write_1h=(f"{_RAW}usage.cache_creation.ephemeral_1h_input_tokens",),
+    reasoning=(
+        f"{_RAW}usage.completion_tokens_details.reasoning_tokens",
+        f"{_RAW}usage.output_tokens_details.reasoning_tokens",
+        f"{_RAW}usage.output_tokens_details.thinking_tokens",
+    ),
+)
+_RAW_SHAPES: Final = (
+    replace(
+        _RAW_SPLITS,
+        name="openai_response",
+        when=When(any_keys=(f"{_RAW}usage.prompt_tokens", f"{_RAW}usage.input_tokens_details.cached_tokens")),
+        input=(f"{_RAW}usage.prompt_tokens", f"{_RAW}usage.input_tokens"),
+        output=(f"{_RAW}usage.completion_tokens", f"{_RAW}usage.output_tokens"),
+        cache_read=(f"{_RAW}usage.prompt_tokens_details.cached_tokens", f"{_RAW}usage.input_tokens_details.cached_tokens"),
+        inside=("cache_read", "cache_write", "reasoning"),
+    ),
+    replace(
+        _RAW_SPLITS,
+        name="anthropic_response",
+        input=(f"{_RAW}usage.input_tokens",),
+        output=(f"{_RAW}usage.output_tokens",),
+        cache_read=(f"{_RAW}usage.cache_read_input_tokens",),
+        cache_write=(f"{_RAW}usage.cache_creation_input_tokens",),
+        inside=("reasoning",),
+        outside=("cache_read", "cache_write"),
+    ),
+)
+_RAW_KIND: Final = Kinds(
+    ref=f"{_RAW}id",
+    values={},
+    other="inference:chat",
+    when=When(any_keys=(f"{_RAW}usage.prompt_tokens", f"{_RAW}usage.input_tokens")),
+)
+# LangChain's model node returns one message, which knows its response id and the whole usage.
+_NODE: Final = "traceloop.entity.output#output.update.messages.kwargs."
+_NODE_KIND: Final = Kinds(ref=f"{_NODE}id", values={}, other="inference:chat", when=When(keys=(f"{_NODE}usage_metadata.input_tokens",)))
+_NODE_SHAPE: Final = Shape(
+    name="langchain_message",
+    when=When(keys=(f"{_NODE}usage_metadata.input_tokens",)),
+    input=(f"{_NODE}usage_metadata.input_tokens",),
+    output=(f"{_NODE}usage_metadata.output_tokens",),
+    cache_read=(f"{_NODE}usage_metadata.input_token_details.cache_read",),
+    cache_write=(f"{_NODE}usage_metadata.input_token_details.cache_creation",),
+    cache_write_5m=(f"{_NODE}response_metadata.usage.cache_creation.ephemeral_5m_input_tokens",),
+    cache_write_1h=(f"{_NODE}response_metadata.usage.cache_creation.ephemeral_1h_input_tokens",),
+    reasoning=(f"{_NODE}usage_metadata.output_token_details.reasoning",),
+    inside=("cache_read", "cache_write", "reasoning"),
+)
+
 TRACELOOP_JS: Final = replace(
     OPENLLMETRY,
     name="traceloop-js",
     seen="@traceloop/node-server-sdk 0.27.0",
     scopes=("@traceloop/*",),
-    shapes=(replace(c.SEMCONV_USAGE, name="traceloop_js", inside=()),),
+    kinds=(_RAW_KIND, *OPENLLMETRY.kinds),
+    shapes=(replace(c.SEMCONV_USAGE, name="traceloop_js", inside=()), *_RAW_SHAPES),
+    response_model=(*c.RESPONSE_MODEL, f"{_RAW}model"),
+    response_id=(*c.RESPONSE_ID, f"{_RAW}id"),
 )
 _JS_OPENAI: Final = replace(
     TRACELOOP_JS,
@@ -131,7 +190,17 @@ _JS_LANGCHAIN: Final = replace(
     name="traceloop-js-langchain",
     seen="@traceloop/instrumentation-langchain 0.27.0",
     scopes=("@traceloop/instrumentation-langchain",),
+    kinds=(_NODE_KIND, *OPENLLMETRY.kinds),
+    response_model=(
+        *c.RESPONSE_MODEL,
+        f"{_NODE}response_metadata.model_name",
+        f"{_NODE}response_metadata.model",
+        f"{_NODE}additional_kwargs.model",
+    ),
+    response_id=(*c.RESPONSE_ID, f"{_NODE}response_metadata.id", f"{_NODE}id"),
+    made_up_ids=("lc_run-", "run-"),
     shapes=(
+        _NODE_SHAPE,
         replace(
             c.SEMCONV_USAGE,
             name="traceloop_js_langchain_anthropic",
