@@ -252,7 +252,7 @@ def _event_refs(dialects: Iterable[Dialect]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for dialect in dialects:
         for key in dialect.event_keys:
-            found[key] = tuple(ref for ref in number_refs(dialect) if split_ref(ref)[0] == key)
+            found[key] = (*found.get(key, ()), *(ref for ref in number_refs(dialect) if split_ref(ref)[0] == key))
     return found
 
 

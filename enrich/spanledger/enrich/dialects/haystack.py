@@ -46,7 +46,14 @@ HAYSTACK: Final = Dialect(
     name="haystack",
     seen="haystack-ai 3.4 (from its documentation of traces; no export with content was seen)",
     when=When(
-        any_keys=("haystack.component.name", "haystack.component.type", "haystack.component.output", "haystack.agent.step.llm.output")
+        any_keys=(
+            "haystack.component.name",
+            "haystack.component.type",
+            "haystack.component.output",
+            "haystack.agent.step.llm.output",
+            "haystack.agent.max_steps",
+            "haystack.tool.name",
+        )
     ),
     kinds=(
         Kinds(
