@@ -110,7 +110,7 @@ def test_v5_gemini_thinks_beside_its_output() -> None:
     }
     span = read_span("ai", {**GEMINI, **keys})
     assert usage_of(span) == Usage(1394, 1700, 1200, reasoning_tokens=1391)
-    assert not call_of(span).response_id_unique
+    assert call_of(span).response_id is None
 
 
 def test_geminis_raw_usage_decides_for_a_v6_object_too() -> None:
