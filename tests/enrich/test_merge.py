@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from spanledger.enrich.merge import bears_usage, counts_agree, fullest, lend_usage, merged_call, models_agree
+from spanledger.enrich.merge import bears_usage, counts_agree, fullest, lend_usage, merged_call, models_agree, standing_call
 from spanledger.enrich.records import Call, Usage
-from tests.enrich.trees import chat, readings
+from tests.enrich.trees import agent, chat, readings
 
 
 def call(model: str = "gpt-4o", usage: Usage | None = None) -> Call:
@@ -69,3 +69,13 @@ def test_zeros_bear_nothing() -> None:
     assert not bears_usage(call(usage=Usage(0, 0)))
     assert not bears_usage(call())
     assert bears_usage(call(usage=Usage(extra=(("search_units", 1),))))
+
+
+def test_an_aggregate_without_a_model_takes_that_of_the_calls_it_stands_for() -> None:
+    turn = readings(agent("turn", tokens=(30, 3)))[0]
+    assert turn.call is not None
+    nameless = turn._replace(call=turn.call._replace(request_model=None, response_model=None, provider=None))
+    mini, full = readings(chat("a", model="gpt-4o-mini"))[0], readings(chat("b", model="gpt-4o"))[0]
+    assert standing_call(nameless, [mini, mini]).request_model == "gpt-4o-mini"
+    assert standing_call(nameless, [mini, full]).request_model is None
+    assert standing_call(turn, [full]) == turn.call

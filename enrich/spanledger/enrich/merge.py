@@ -138,3 +138,24 @@ def merged_call(charge: Reading, others: Sequence[Reading]) -> Call:
             prompt_hmac=call.prompt_hmac or theirs.prompt_hmac,
         )
     return call
+
+
+def standing_call(aggregate: Reading, silent: Sequence[Reading]) -> Call:
+    """The aggregate's call with the provider and models it lacks, where all the silent calls it stands for are of the same ones.
+
+    A turn or task that carries the usage of its calls may not name a model (OpenAI Agents JS): without one it has no price.
+    """
+    call = aggregate.call
+    if call is None:
+        raise ValueError("a charge without a call")
+    theirs = [reading.call for reading in silent if reading.call is not None]
+    if call.request_model is None and call.response_model is None:
+        call = call._replace(
+            request_model=_common({one.request_model for one in theirs}),
+            response_model=_common({one.response_model for one in theirs}),
+        )
+    return call if call.provider is not None else call._replace(provider=_common({one.provider for one in theirs}))
+
+
+def _common(values: set[str | None]) -> str | None:
+    return values.pop() if len(values) == 1 else None

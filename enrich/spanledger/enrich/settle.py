@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from spanledger.enrich.inherit import Inheritance, lend_payers, own_payers
 from spanledger.enrich.links import TWIN_BUCKET_NS
-from spanledger.enrich.merge import bears_usage, counts_agree, fullest, merged_call, models_agree
+from spanledger.enrich.merge import bears_usage, counts_agree, fullest, merged_call, models_agree, standing_call
 from spanledger.enrich.records import Call, Payers, Reading, UsageState
 
 AGENT_OPERATIONS: Final = frozenset({"invoke_agent", "create_agent"})
@@ -275,11 +275,8 @@ class _Settlement:
             best = fullest([self.nodes[i] for i in members], [self._depth(i) for i in members])
             chosen, others = members[best], members[:best] + members[best + 1 :]
         reading = self.nodes[chosen]
-        call = reading.call
-        if others and not stands:
-            call = merged_call(reading, [self.nodes[i] for i in others])
-        if call is None:
-            raise ValueError("a charge without a call")
+        told = [self.nodes[i] for i in others]
+        call = standing_call(reading, told) if stands else merged_call(reading, told)
         payers, source = self._payers(chosen, others)
         return Charge(
             reading,
