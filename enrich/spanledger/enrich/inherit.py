@@ -35,16 +35,13 @@ class Inheritance:
     def __init__(self, nodes: Sequence[Reading], up: Sequence[int]) -> None:
         self._nodes, self._up = nodes, up
         self._known: dict[int, Payers] = {}
-        self._alike: dict[tuple[int, int, int], tuple[Payers, str | None]] = {}
+        self._alike: dict[tuple[int, int, Payers], tuple[Payers, str | None]] = {}
 
     def payers_and_source(self, i: int) -> tuple[Payers, str | None]:
-        """Payers of span `i` and where its tenant was found. Siblings that claim the same are worked out once.
-
-        Readings share the objects of equal claims and resources, so identity is enough to tell that two spans claim the same.
-        """
+        """Payers of span `i` and where its tenant was found. Siblings of one resource that claim the same are worked out once."""
         reading = self._nodes[i]
-        at = (self._up[i], id(reading[9]), id(reading[10]))
-        found = self._alike.get(at) if at[0] >= 0 else None
+        at = (self._up[i], id(reading[9]), reading[10])
+        found = self._alike.get(at)
         if found is None:
             payers = self.of(i)
             found = self._alike[at] = (payers, self.tenant_source(i, payers.tenant))

@@ -148,25 +148,33 @@ class _Settlement:
 
     def _nested(self) -> dict[int, list[tuple[int, bool]]]:
         """For each inference span, the nearest inference spans below it (with no tool between), and whether an agent is between."""
-        nodes, up = self.nodes, self.up
         nested: dict[int, list[tuple[int, bool]]] = {}
-        steps_max = len(nodes)
+        outer_of: dict[int, tuple[int, bool]] = {-1: (-1, False)}
         for i in self.calls:
-            at, agent, steps = up[i], False, 0
-            while at >= 0 and steps < steps_max:
-                above = nodes[at]
-                kind = above[6]
-                if kind == "inference":
-                    if at != i and above.call is not None:
-                        nested.setdefault(at, []).append((i, agent))
-                    break
-                if kind == "tool":
-                    break
-                if kind == "aggregate" and above[7] in AGENT_OPERATIONS:
-                    agent = True
-                at = up[at]
-                steps += 1
+            parent = self.up[i]
+            outer = outer_of.get(parent)
+            if outer is None:  # siblings share the answer
+                outer = outer_of[parent] = self._outer_of(parent)
+            if outer[0] >= 0 and outer[0] != i:
+                nested.setdefault(outer[0], []).append((i, outer[1]))
         return nested
+
+    def _outer_of(self, at: int) -> tuple[int, bool]:
+        """The nearest inference span from `at` upwards, or -1 if a tool or the root comes first; and whether an agent is between."""
+        nodes, up = self.nodes, self.up
+        agent, steps = False, 0
+        while at >= 0 and steps < len(nodes):
+            above = nodes[at]
+            kind = above[6]
+            if kind == "inference":
+                return (at if above.call is not None else -1), agent
+            if kind == "tool":
+                break
+            if kind == "aggregate" and above[7] in AGENT_OPERATIONS:
+                agent = True
+            at = up[at]
+            steps += 1
+        return -1, False
 
     def _join_by_response_id(self) -> None:
         by_id: dict[str, list[int]] = defaultdict(list)
