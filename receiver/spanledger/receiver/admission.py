@@ -10,7 +10,9 @@ import hashlib
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable
+from functools import lru_cache
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -73,8 +75,14 @@ def refused(error: BaseException) -> Refused:
         return Refused(UNSUPPORTED, str(error))
     if isinstance(error, JournalUnavailable | TimeoutError):
         return Refused(JOURNAL, "the request could not be stored; try again")
-    _log.error("receiving failed with %s; the sender is told to try again", type(error).__name__, exc_info=error)
+    _tell(type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
     return Refused(INTERNAL, "the server failed on this request; try again")
+
+
+@lru_cache(maxsize=256)
+def _tell(kind: str, where: str) -> None:
+    """Log a fault of ours once for each place; without its message, which may quote what was sent."""
+    _log.error("receiving failed with %s; the sender is told to try again. It happened in\n%s", kind, where)
 
 
 def secret_of(header: Callable[[str], str | None]) -> str | None:

@@ -138,13 +138,18 @@ class GrpcServer:
         try:
             port = self._server.add_insecure_port(address.text)
         except RuntimeError as error:
-            raise OSError(f"cannot listen on {address.text} for OTLP/gRPC: {error}") from error
+            raise OSError(f"cannot listen on {address.text} for OTLP/gRPC: it is taken, or not an address of this machine") from error
         if not port:
             raise OSError(f"cannot listen on {address.text} for OTLP/gRPC")
         self._server.start()
         return int(port)
 
-    def stop(self, grace_seconds: float) -> None:
-        """Refuse new calls as UNAVAILABLE, let running ones end, cut those that take longer."""
-        self._server.stop(grace_seconds).wait()
-        self._services.refusing.shutdown(wait=False)
+    def begin_stop(self, grace_seconds: float) -> Callable[[], None]:
+        """Refuse new calls as UNAVAILABLE, let running ones end, cut those that take longer. Call the result to wait for that."""
+        ended = self._server.stop(grace_seconds)
+
+        def wait() -> None:
+            ended.wait()
+            self._services.refusing.shutdown(wait=False)
+
+        return wait

@@ -7,6 +7,7 @@ checked on the request's head, before any of its body is read.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +41,12 @@ JSON = "application/json"
 METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _HEADER_LINE_BYTES_MAX = 16_384
 _LINGER_SECONDS = 2.0
+_ACCEPT_STEPS = 4
+"""Turns of the loop until a connection that was just accepted is known to aiohttp, and so can be closed."""
+_BACKLOG = 1024
 _T = TypeVar("_T")
+_SILENT = logging.getLogger(f"{__name__}.aiohttp")
+_SILENT.disabled = True  # aiohttp would log the broken bytes of a request's head, and a key may be among them
 
 
 class _Handler:
@@ -151,7 +157,8 @@ class HttpServer:
         self._handler = _Handler(config, admission, intake, metrics)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="otlp-http", daemon=True)
-        self._runner: web.ServerRunner | None = None
+        self._web: web.Server | None = None
+        self._listening: asyncio.Server | None = None
 
     def start(self, address: Address, is_ready: Callable[[], bool], metrics_text: Callable[[], str]) -> int:
         """Listen. Raises OSError when the address cannot be had."""
@@ -169,12 +176,11 @@ class HttpServer:
 
     def stop(self, grace_seconds: float) -> None:
         """Stop listening, let running requests end, cut those that take longer."""
-        if self._runner is not None:
-            self._run(self._close(self._runner, grace_seconds))
+        self._run(self._close(grace_seconds))
         self._end()
 
     async def _listen(self, address: Address) -> int:
-        server = web.Server(
+        self._web = web.Server(
             self._handler.handle,
             auto_decompress=False,  # inflated with a bound, and only for those who may send
             keepalive_timeout=self._config.idle_timeout_seconds,
@@ -182,24 +188,29 @@ class HttpServer:
             max_line_size=_HEADER_LINE_BYTES_MAX,
             max_field_size=_HEADER_LINE_BYTES_MAX,
             access_log=None,
+            logger=_SILENT,
         )
-        runner = web.ServerRunner(server)
-        await runner.setup()
-        site = web.TCPSite(runner, address.host, address.port, backlog=1024)
         try:
-            await site.start()
+            self._listening = await self._loop.create_server(self._web, address.host, address.port, backlog=_BACKLOG)
         except OSError as error:
-            await runner.cleanup()
             raise OSError(f"cannot listen on {address.text} for OTLP/HTTP: {error.strerror}") from error
-        self._runner = runner
-        return int(runner.addresses[0][1])
+        return int(self._listening.sockets[0].getsockname()[1])
 
-    async def _close(self, runner: web.ServerRunner, grace_seconds: float) -> None:
-        for site in list(runner.sites):
-            await site.stop()
-        if runner.server is not None:
-            await runner.server.shutdown(grace_seconds)
-        await runner.cleanup()
+    async def _close(self, grace_seconds: float) -> None:
+        assert self._listening is not None  # noqa: S101 - it was started
+        assert self._web is not None  # noqa: S101 - as above
+        for listening in self._listening.sockets:
+            self._loop.remove_reader(listening)
+        # A connection that asyncio has just accepted would be forgotten open if the server closed under it.
+        for _ in range(_ACCEPT_STEPS):
+            await asyncio.sleep(0)
+        self._listening.close()
+        self._web.pre_shutdown()
+        await self._web.shutdown(grace_seconds)
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -86,12 +86,15 @@ class Receiver:
 
     def stop(self, grace_seconds: float = 10) -> None:
         """Refuse new requests as retryable, wait for those that run until they are synced and answered, then stop listening."""
+        if not self._running:
+            return
         self._running = False
         self._admission.stop()
-        if self._grpc is not None:
-            self._grpc.stop(grace_seconds)
+        grpc_stopped = self._grpc.begin_stop(grace_seconds) if self._grpc is not None else None
         if self._http is not None:
             self._http.stop(grace_seconds)
+        if grpc_stopped is not None:
+            grpc_stopped()
 
     def is_ready(self) -> bool:
         """Whether a request would be taken now."""
