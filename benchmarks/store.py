@@ -337,14 +337,18 @@ def build(folder: Path, count: int) -> None:
             for i in range(small)
         ]
         for day, rows, start, span, name in plan:
-            table = connection.execute(
-                "SELECT * REPLACE (unhex(md5(event_id::VARCHAR || n || $name)) AS event_id,"
-                " unhex(md5(trace_id::VARCHAR || n || $name)) AS trace_id,"
-                " $start + (hash(trace_id, n) % $span)::BIGINT AS start_ns)"
-                " FROM (SELECT *, n FROM read_parquet($source, hive_partitioning = false), range($copies) copy(n) LIMIT $rows)"
-                " ORDER BY tenant_id, trace_id, entry_number",
-                {"name": name, "start": start, "span": span, "source": source, "copies": rows // sample + 1, "rows": rows},
-            ).to_arrow_table()
+            table = (
+                connection.execute(
+                    "SELECT * REPLACE (unhex(md5(event_id::VARCHAR || n || $name)) AS event_id,"
+                    " unhex(md5(trace_id::VARCHAR || n || $name)) AS trace_id,"
+                    " $start + (hash(trace_id, n) % $span)::BIGINT AS start_ns)"
+                    " FROM (SELECT *, n FROM read_parquet($source, hive_partitioning = false), range($copies) copy(n) LIMIT $rows)"
+                    " ORDER BY tenant_id, trace_id, entry_number",
+                    {"name": name, "start": start, "span": span, "source": source, "copies": rows // sample + 1, "rows": rows},
+                )
+                .to_arrow_reader()
+                .read_all()
+            )
             table = table.select(SCHEMA.names).cast(SCHEMA)
             path = f"events/{name}.parquet" if day == TODAY else f"events/event_date={day}/{name}.parquet"
             files.append(write_data_file(folder, partitioned(path, day), "events", day, table))

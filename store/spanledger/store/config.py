@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class StoreConfig(BaseModel):
     """How the ledger is kept. Every default is meant to be left alone."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     past_days: int = Field(default=400, ge=1, le=36_500)
     """Spans that start more than this many days before their receipt share one partition (event_date=1970-01-01)."""

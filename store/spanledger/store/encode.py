@@ -17,6 +17,7 @@ import pyarrow as pa
 from spanledger.store.errors import RowError
 from spanledger.store.schema import Field, FieldType
 
+_INTEGERS = frozenset({int, type(None)})
 MONEY = pa.decimal128(38, 18)
 MONEY_LIMIT = 10**38
 """Atto-USD a DECIMAL(38,18) can hold, exclusive: a hundred billion billion dollars."""
@@ -93,20 +94,26 @@ def texts(values: Sequence[str | None], name: str) -> pa.Array:
 
 def integers(values: Sequence[int | None], name: str, kind: pa.DataType | None = None) -> pa.Array:
     """64-bit integers."""
+    _refuse_other_types(values, name)
     try:
         return pa.array(values, kind or pa.int64())
-    except (OverflowError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (OverflowError, pa.ArrowInvalid) as error:
         raise RowError(f"{name}: a value is not an integer of 64 bits") from error
+
+
+def _refuse_other_types(values: Sequence[Any], name: str) -> None:
+    """Arrow would cut a float to an integer without a word."""
+    if not _INTEGERS.issuperset(map(type, values)):
+        raise RowError(f"{name}: a value is not an integer")
 
 
 def money(values: Sequence[int | None], name: str) -> pa.Array:
     """Atto-USD as DECIMAL(38,18): the integer is the decimal's unscaled value, so nothing is ever rounded."""
+    _refuse_other_types(values, name)
     try:
         low = pa.array(values, pa.int64())  # all within 9 dollars, which is nearly always
     except (OverflowError, pa.ArrowInvalid):
         return _large_money(values, name)
-    except pa.ArrowTypeError as error:
-        raise RowError(f"{name}: a value is not an integer of atto-USD") from error
     words = np.empty((len(values), 2), np.int64)
     words[:, 0] = low.fill_null(0).to_numpy() if low.null_count else low.to_numpy()
     np.right_shift(words[:, 0], 63, out=words[:, 1])

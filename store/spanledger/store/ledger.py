@@ -25,7 +25,7 @@ from spanledger.enrich.records import Reading
 from spanledger.store.config import StoreConfig
 from spanledger.store.crash import crash_point
 from spanledger.store.days import partition_days
-from spanledger.store.errors import LedgerBusyError, LedgerFencedError, RowError
+from spanledger.store.errors import LedgerBusyError, LedgerFencedError, RowError, StoreError
 from spanledger.store.files import DataFile, Table, commit_file_path, data_files, sync_folders, write_data_file
 from spanledger.store.history import Files, StoredHistory, TraceKey
 from spanledger.store.index import IndexCache, index_table, trace_keys
@@ -67,6 +67,8 @@ class Ledger:
 
         Raises LedgerBusyError if another process writes it, LedgerNotFoundError if there is none to read.
         """
+        if set("*?[]") & set(str(data_dir.resolve())):
+            raise StoreError(f"a data folder cannot have *, ?, [ or ] in its path: readers would take {data_dir.resolve()} for a pattern")
         if read_only:
             return cls(data_dir, Metastore.open(data_dir, read_only=True), config or StoreConfig(), None)
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

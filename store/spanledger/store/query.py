@@ -22,6 +22,10 @@ Range = tuple[int | None, int | None]
 EVERYTHING: Range = (None, None)
 
 
+_EVENT_DATE = r"CAST(regexp_extract(filename, 'event_date=(\d{4}-\d{2}-\d{2})/[^/]*$', 1) AS DATE)"
+"""The partition a row's file lies in."""
+
+
 @contextmanager
 def snapshot(ledger: Ledger, window: Range = EVERYTHING, *, spans: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """A locked-down connection with the view `entries` (every row of the ledger) and, if asked for, `spans`.
@@ -69,7 +73,10 @@ def _settings(ledger: Ledger) -> dict[str, Any]:
 def _add_view(connection: duckdb.DuckDBPyConnection, ledger: Ledger, name: str, fields: tuple[Field, ...], files: list[DataFile]) -> None:
     if files:
         paths = [str((ledger.data_dir / file.path).resolve()) for file in files]
-        connection.read_parquet(paths, hive_partitioning=True).create_view(name)
+        # Hive partitioning is off: a folder above ours may be called kind=x, and would take the place of the column.
+        files_of_it = connection.read_parquet(paths, hive_partitioning=False, filename=True)
+        columns = ", ".join(field.name for field in fields)
+        files_of_it.project(f"{columns}, {_EVENT_DATE} AS event_date").create_view(name)
     else:
         connection.execute(f"CREATE TABLE {name} ({sql_schema(fields)}, event_date DATE)")
 
