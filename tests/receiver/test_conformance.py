@@ -411,7 +411,7 @@ def test_c35_stopping_under_load_loses_nothing_that_was_acknowledged(tmp_path: P
                 acknowledged.append(span.span_id)
             else:
                 others.append(answer.code)
-                assert answer.code in ("UNAVAILABLE", 503)
+                assert answer.code in ("UNAVAILABLE", "CANCELLED", 503), "the specification lets a client try again"
                 return
             if number == first + 3:
                 started.wait(10)

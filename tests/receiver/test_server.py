@@ -108,10 +108,11 @@ def test_without_a_key_the_server_says_so_and_starts_on_loopback_only(tmp_path: 
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])
 def test_a_port_that_is_taken_is_an_error_and_nothing_stays_open(tmp_path: Path, transport: str) -> None:
+    label = {"grpc": "gRPC", "http": "HTTP"}[transport]
     with socket.create_server(("127.0.0.1", 0)) as taken, Journal(tmp_path / "journal") as journal:
         port = taken.getsockname()[1]
         found = receiver(journal, **{transport: f"127.0.0.1:{port}"})
-        with pytest.raises(OSError, match=rf"cannot listen on 127\.0\.0\.1:{port} for OTLP/{dict(grpc='gRPC', http='HTTP')[transport]}"):
+        with pytest.raises(OSError, match=rf"cannot listen on 127\.0\.0\.1:{port} for OTLP/{label}"):
             found.start()
         assert found.ports == Ports(None, None)
         found.stop()

@@ -104,7 +104,7 @@ class Journal:
     @property
     def position(self) -> int:
         """Everything below it is on stable storage."""
-        return self._durable.position
+        return self._end
 
     @property
     def failure(self) -> str | None:
