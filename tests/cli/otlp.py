@@ -61,7 +61,8 @@ CHAT_USD = "0.00021"
 def request(*spans: Any, service: str = "shop") -> dict[str, Any]:
     """An export request of spans of one service."""
     resource = {"attributes": [attribute("service.name", service)]}
-    return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "test.app", "version": "1"}, "spans": list(spans)}]}]}
+    scope_spans = {"scope": {"name": "test.app", "version": "1"}, "spans": list(spans)}
+    return {"resourceSpans": [{"resource": resource, "scopeSpans": [scope_spans]}]}
 
 
 def as_json(*spans: Any) -> bytes:

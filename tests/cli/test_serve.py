@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from collections import Counter
-from decimal import Decimal
 from pathlib import Path
 
 import pytest

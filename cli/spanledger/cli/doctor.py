@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spanledger.cli.errors import EXIT_FINDINGS, UsageMistake
-from spanledger.cli.findings import BEHIND_FIX, CHECKS, FLAGGED_FIX, NAMES, QUARANTINED_FIX
+from spanledger.cli.findings import BEHIND_FIX, CHECKS, FLAGGED_FIX, NAMES, QUARANTINED, QUARANTINED_FIX
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.options import Format
 from spanledger.cli.quarantine import read_quarantine
@@ -54,8 +54,12 @@ def findings(folder: DataFolder, window: Range) -> list[Finding]:
         found = _of_entries(ledger, window)
         position = ledger.position
     codes = Counter(row["code"] for row in read_quarantine(folder.quarantine))
-    found += [Finding("quarantined", count, code, None, QUARANTINED_FIX) for code, count in codes.most_common(_ABOUT_MAX)]
+    found += [Finding("quarantined", count, _coded(code), None, QUARANTINED_FIX) for code, count in codes.most_common(_ABOUT_MAX)]
     return found + _behind(folder, position)
+
+
+def _coded(code: str) -> str:
+    return f"{code}: {QUARANTINED[code]}" if code in QUARANTINED else code
 
 
 def _of_entries(ledger: Ledger, window: Range) -> list[Finding]:

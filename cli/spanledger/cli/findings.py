@@ -75,6 +75,15 @@ CHECKS: Final[tuple[Check, ...]] = (
 )
 """The order of the report. `where` and `about` are SQL over the current entries, all of it our own text."""
 
+QUARANTINED: Final = {
+    "bad_id": "a trace, span or parent id that is none",
+    "bad_time": "a time beyond the year 2262, read as that",
+    "malformed_span": "a span that is no valid protobuf",
+    "malformed_request": "a request that is no valid protobuf",
+    "reader_failed": "a fault of ours: please report it",
+}
+"""What the codes in the quarantine file mean."""
+
 FLAGGED_FIX: Final = "`spanledger explain` on the example shows what does not add up"
 QUARANTINED_FIX: Final = "these spans could not be read and are not in the ledger; the journal keeps them: fix the emitter"
 BEHIND_FIX: Final = "received spans wait to be booked: start `spanledger serve` on this folder, or look into its log"

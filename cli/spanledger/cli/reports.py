@@ -15,7 +15,7 @@ from spanledger.cli.render import write_rows
 from spanledger.store.entries import EVENT_KEYS, events
 from spanledger.store.ledger import Ledger
 from spanledger.store.reports import Table, report
-from spanledger.store.times import parse_window
+from spanledger.store.times import parse_window, zone
 
 EVENT_TABLE = (
     "start_time",
@@ -48,6 +48,7 @@ def print_report(
     data: Path, by: Sequence[str], since: str | None, until: str | None, tz: str, chosen: Chosen, limit: int | None, output: Format
 ) -> None:
     """Write a report; `limit` keeps the first rows, the totals are of all."""
+    zone(tz)  # a name that is none is a mistake also where no time is asked for
     with Ledger.open(data, read_only=True) as ledger:
         window = parse_window(since, until, time.time_ns(), tz)
         table = report(ledger, [name.strip() for name in by], window=window, tz=tz, filters=store_filters(chosen))

@@ -66,8 +66,9 @@ class Supervisor:
                 if self._stopping.is_set():
                     return
                 self._process = self._spawn()
-            self._listen(self._process)
-            code = self._process.wait()
+            with self._process:  # closes the pipes
+                self._listen(self._process)
+            code = self._process.returncode
             if self._stopping.is_set():
                 return
             failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
@@ -96,8 +97,6 @@ class Supervisor:
         if not finished:
             process.kill()
             process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
         self._thread.join(timeout=5)
         return finished and process.returncode == 0
 

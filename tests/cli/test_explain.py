@@ -1,0 +1,90 @@
+"""`explain`: from span to money, in text, JSON and Markdown, with the story of its corrections."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.ledgers import small_ledger
+from tests.cli.otlp import as_protobuf, chat, span
+from tests.cli.runner import events, spanledger
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_ledger(tmp_path_factory.mktemp("explain"))
+
+
+def test_text_writes_the_arithmetic_out(data: Path) -> None:
+    text = spanledger("explain", "--data", data, "chatcmpl-1-3").out
+    assert text.startswith("chat gpt-4o-mini: 0.00021 USD\n")
+    assert "tenant             acme" in text
+    assert "inherited from a span above it (tenant.id)" in text
+    assert "input_tokens: 1,000 * 0.15 / 1,000,000 = 0.00015 USD" in text
+    assert "output_tokens: 100 * 0.6 / 1,000,000 = 0.00006 USD" in text
+    assert "0.00015 + 0.00006 = 0.00021 USD" in text
+    assert "genai-prices" in text
+
+
+def test_every_id_of_a_call_leads_to_it(data: Path) -> None:
+    (event,) = [event for event in events(data) if event["response_id"] == "chatcmpl-2-12"]
+    wanted = json.loads(spanledger("explain", "--data", data, event["event_id"], "--format", "json").out)
+    for identifier in (event["span_id"], event["response_id"], event["suppressed_span_ids"][0]):
+        assert json.loads(spanledger("explain", "--data", data, identifier, "--format", "json").out) == wanted
+    (other,) = wanted["suppressed"]
+    assert (other["span_id"], other["scope"], other["input_tokens"]) == (event["suppressed_span_ids"][0], "test.app@1", 1000)
+    assert "Other spans of the same call, not charged" in spanledger("explain", "--data", data, event["span_id"]).out
+
+
+def test_unpriced_says_why(data: Path) -> None:
+    text = spanledger("explain", "--data", data, "chatcmpl-4-31").out
+    assert text.startswith("chat nobody-knows-7b: unpriced\n")
+    assert "unpriced - unknown_model (no catalog entry fits this model at this provider)" in text
+
+
+def test_a_whole_trace_is_explained_call_by_call(data: Path) -> None:
+    documents = json.loads(spanledger("explain", "--data", data, f"{1:032x}", "--format", "json").out)
+    assert [document["identity"]["span_id"] for document in documents] == [f"{3:016x}", f"{5:016x}"]
+
+
+def test_markdown_is_a_document(data: Path) -> None:
+    text = spanledger("explain", "--data", data, "chatcmpl-1-3", "--format", "markdown").out
+    assert "## What it costs" in text
+    assert "- input\\_tokens" not in text
+    assert "- tenant: acme" in text
+
+
+def test_what_is_not_charged_says_where_to_look(data: Path) -> None:
+    answer = spanledger("explain", "--data", data, f"{2:016x}")
+    assert answer.code == 1
+    assert f"spanledger tree {1:032x}" in answer.err
+    assert "nothing in the ledger has the id nonsense" in spanledger("explain", "--data", data, "nonsense").err
+
+
+def test_corrections_are_told_in_order(tmp_path: Path) -> None:
+    for name, body in (("a", chat(1, 2, None, parent=1)), ("b", span(1, 1, {"tenant.id": "acme"}))):
+        (tmp_path / f"{name}.pb").write_bytes(as_protobuf(body))
+        assert spanledger("ingest", "--data", tmp_path / "data", tmp_path / f"{name}.pb").code == 0
+    document = json.loads(spanledger("explain", "--data", tmp_path / "data", f"{2:016x}", "--format", "json").out)
+    assert [(entry["kind"], entry["tenant"], entry["cost_usd"]) for entry in document["history"]] == [
+        ("charge", None, "0.00021"),
+        ("reversal", None, "-0.00021"),
+        ("charge", "acme", "0.00021"),
+    ]
+    assert document["history"][1]["ref_event_id"] == document["history"][0]["event_id"]
+    assert document["history"][2]["reason"].startswith("payer_found: a later span said whose it is")
+
+
+def test_shared_work_shows_every_share(tmp_path: Path) -> None:
+    shared = chat(1, 1, None, attributes={"spanledger.allocation": '{"acme": 2, "globex": 1}'})
+    (tmp_path / "a.pb").write_bytes(as_protobuf(shared))
+    assert spanledger("ingest", "--data", tmp_path / "data", tmp_path / "a.pb").code == 0
+    document = json.loads(spanledger("explain", "--data", tmp_path / "data", f"{1:016x}", "--format", "json").out)
+    assert [(payer["tenant"], payer["share"]) for payer in document["payers"]] == [("acme", "2/3"), ("globex", "1/3")]
+    assert document["price"]["total_usd"] == "0.00021"
+    assert {item["unit"]: item["quantity"] for item in document["usage"]["quantities"]}["input_tokens"] == 1000
+    text = spanledger("explain", "--data", tmp_path / "data", f"{1:016x}").out
+    assert "share of acme:" in text
+    assert "together 0.00021 USD" in text

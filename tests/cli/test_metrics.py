@@ -1,0 +1,27 @@
+"""The worker's figures in the text exposition format."""
+
+from __future__ import annotations
+
+import re
+
+from spanledger.cli.metrics import worker_metrics
+from spanledger.cli.worker import Stats
+
+
+def test_figures_have_help_type_and_value_and_no_labels() -> None:
+    stats = Stats(spans=5, committed_position=900, open_position=400, commit_seconds=0.25)
+    text = worker_metrics(stats, 1000, restarts=2, alive=True)
+    values = dict(line.split() for line in text.splitlines() if not line.startswith("#"))
+    assert values["spanledger_worker_spans_total"] == "5"
+    assert values["spanledger_worker_lag_bytes"] == "100"
+    assert values["spanledger_worker_settle_lag_bytes"] == "600"
+    assert values["spanledger_worker_restarts_total"] == "2"
+    assert values["spanledger_worker_up"] == "1"
+    assert values["spanledger_worker_commit_seconds"] == "0.25"
+    for name in values:
+        assert re.search(rf"# HELP {name} .+\n# TYPE {name} (counter|gauge)\n", text)
+    assert "{" not in text
+
+
+def test_large_positions_keep_their_digits() -> None:
+    assert "worker_position_bytes 123456789012345\n" in worker_metrics(Stats(committed_position=123456789012345), 0, 0, alive=False)
