@@ -78,10 +78,16 @@ def _host(address: str | None) -> str | None:
 
 
 class PayerRefs(NamedTuple):
-    """The references that a set of keys leaves of the payer rules: (index into Payers, field, references) and those of an allocation."""
+    """The references that a set of keys leaves of the payer rules: (index into Payers, field, references) and those of an allocation.
+
+    `simple` is (index, attribute) of every field's first reference, where these are plain attributes and nothing else is asked for;
+    `simple_sources` is what `Payers.sources` says when all of them name somebody. Both are () otherwise.
+    """
 
     fields: tuple[tuple[int, str, tuple[str, ...]], ...]
     allocation: tuple[str, ...]
+    simple: tuple[tuple[int, str], ...]
+    simple_sources: tuple[tuple[str, str], ...]
 
     def keys(self) -> set[str]:
         """The attributes they look at."""
@@ -89,17 +95,33 @@ class PayerRefs(NamedTuple):
         return {split_ref(ref)[0] for ref in (*refs, *self.allocation)}
 
 
-def payer_refs(table: Mapping[str, tuple[str, ...]], allocation: tuple[str, ...], keys: Container[str | None]) -> PayerRefs:
-    """The payer references whose attributes are among `keys`."""
+def payer_refs(table: Mapping[str, tuple[str, ...]], allocation: tuple[str, ...], keys: Container[str | None], origin: str) -> PayerRefs:
+    """The payer references whose attributes are among `keys`. `origin` ("span", "resource") begins each source."""
     fields = []
     for index, name in enumerate(FIELDS):
         if refs := tuple(ref for ref in table.get(name, ()) if split_ref(ref)[0] in keys):
             fields.append((index, name, refs))
-    return PayerRefs(tuple(fields), tuple(ref for ref in allocation if split_ref(ref)[0] in keys))
+    shares = tuple(ref for ref in allocation if split_ref(ref)[0] in keys)
+    if shares or any("#" in refs[0] for _, _, refs in fields):
+        return PayerRefs(tuple(fields), shares, (), ())
+    simple = tuple((index, refs[0]) for index, _, refs in fields)
+    return PayerRefs(tuple(fields), (), simple, tuple(source_pair(name, origin, refs[0], False) for _, name, refs in fields))
 
 
 def read_payers(view: View, refs: PayerRefs, origin: str) -> Payers:
-    """Who a span or resource says it is for. `origin` ("span", "resource") begins each source; a value cut to size ends its with " (cut)"."""
+    """Who a span or resource says it is for; the source of a value cut to size ends with " (cut)"."""
+    found: list[Any] = [None, None, None, None, None, None, None, None, (), refs.simple_sources]
+    for index, key in refs.simple:
+        found[index], cut = clean_payer(view.facts[key])
+        if found[index] is None or cut:
+            break
+    else:
+        if refs.simple:
+            return tuple.__new__(Payers, found)
+    return _search_payers(view, refs, origin)
+
+
+def _search_payers(view: View, refs: PayerRefs, origin: str) -> Payers:
     found: list[Any] = [None, None, None, None, None, None, None, None, (), ()]
     sources: list[tuple[str, str]] = []
     for index, name, field_refs in refs.fields:
@@ -117,7 +139,7 @@ def read_payers(view: View, refs: PayerRefs, origin: str) -> Payers:
     if not sources:
         return NOBODY
     found[9] = tuple(sources)
-    return Payers(*found)
+    return tuple.__new__(Payers, found)
 
 
 @lru_cache(maxsize=8192)

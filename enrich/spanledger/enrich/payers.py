@@ -24,7 +24,8 @@ PAYER_MAX: Final = 256
 NOBODY_VALUES: Final = frozenset({"", "unknown", "none", "null", "undefined", "n/a", "nan", "-", "{}", "[]", "default_user_id"})
 """Values that stand for nobody ("default_user_id" is what LiteLLM's proxy writes without one), compared without case and surrounding blanks."""
 
-_SCRUBBED: Final = "[Scrubbed due to"
+_NOT_A_NAME: Final = ("[", "{", "pruned:")
+"""Starts of lists, objects, Logfire's "[Scrubbed due to …" and what pruning leaves of a text."""
 
 METADATA_PREFIXES: Final = (
     "traceloop.association.properties.",  # OpenLLMetry, Python and JavaScript
@@ -165,7 +166,7 @@ def _cleaned(value: str) -> tuple[str | None, bool]:
     text = value.strip()
     if text[:1] == '"' and text.endswith('"') and len(text) > 1:
         text = _unquoted(text)
-    if text.lower() in NOBODY_VALUES or text.startswith(_SCRUBBED):
+    if text.lower() in NOBODY_VALUES or text.startswith(_NOT_A_NAME):
         return None, False
     return bounded(text), len(text) > PAYER_MAX
 

@@ -71,7 +71,7 @@ class Plan:
         self._dialect = dialect
         self._unique_ids = dialect.response_id_unique
         self._made_up = re.compile("|".join(dialect.made_up_ids)) if dialect.made_up_ids else None
-        self._who_refs = payer_refs({name: _payer_refs(dialect, payers, name) for name in FIELDS}, payers.allocation, keys)
+        self._who_refs = payer_refs({name: _payer_refs(dialect, payers, name) for name in FIELDS}, payers.allocation, keys, "span")
         self._lookups = tuple(_lookups_of(shape, keys) for shape in dialect.shapes)
         self._ids = _present(dialect.response_id, keys)
         self._prompts = _present(dialect.prompt, keys)
@@ -85,7 +85,7 @@ class Plan:
         what_keys = {ref for ref in refs if "#" not in ref and ref not in apart}
         who_keys = self._who_refs.keys()
         self._what_key, self._who_key, self._facts_key = _getter(what_keys), _getter(who_keys), _getter(what_keys | who_keys)
-        self._what: dict[Any, What] = {}
+        self._what: dict[Any, Any] = {}
         self._who: dict[Any, Payers] = {}
         self._told: dict[Any, Any] = {}
 
@@ -102,8 +102,7 @@ class Plan:
                 named = (key, span.name, span.kind)
                 told = self._told.get(named)
                 if told is None:
-                    what = read_what(self._dialect, self._view(facts, span))
-                    told = _remember(self._told, named, self._result(what, facts, span))
+                    told = _remember(self._told, named, self._result(self._named_what(named, facts, span), facts, span))
             if self._steady:
                 return told  # type: ignore[no-any-return]  # a steady plan remembers whole results
             what, payers = told
@@ -113,6 +112,12 @@ class Plan:
             return ("other" if call is None else self._dialect.usage_kind), _operation(what, call), payers, call, what.failed
         return kind, what.operation, payers, call, what.failed
 
+    def _named_what(self, named: tuple[Any, bytes, int], facts: FactMap, span: Any) -> What:
+        """What the texts say together with the span's name and kind."""
+        what_key = (self._what_key(facts), *named[1:])
+        what: What | None = self._what.get(what_key)
+        return _remember(self._what, what_key, read_what(self._dialect, self._view(facts, span))) if what is None else what
+
     def _read_told(self, key: Any, facts: FactMap, span: Any) -> Any:
         """Read and remember what the texts say, or that they leave it to the span's name."""
         what_key = self._what_key(facts)
@@ -120,10 +125,8 @@ class Plan:
         if what is None:
             view = self._view(facts, span)
             what = read_what(self._dialect, view)
-            if view.asked_name:
-                return _remember(self._told, key, _ASK_NAME)
-            _remember(self._what, what_key, what)
-        return _remember(self._told, key, self._result(what, facts, span))
+            what = _remember(self._what, what_key, _ASK_NAME if view.asked_name else what)
+        return _remember(self._told, key, _ASK_NAME if what is _ASK_NAME else self._result(what, facts, span))
 
     def _result(self, what: What, facts: FactMap, span: Any) -> Any:
         """What is remembered: the whole result of a steady plan, else (what, payers)."""

@@ -16,6 +16,8 @@ from spanledger.enrich.dialects.dialect import Dialect, all_refs, number_refs, w
 from spanledger.enrich.dialects.registry import candidates
 from spanledger.enrich.interpret import payer_refs, read_payers
 from spanledger.enrich.kept import PRUNED_PREFIX
+from spanledger.enrich.metered_plan import MeteredPlan
+from spanledger.enrich.meters import meters_for, number_refs_of, text_refs_of
 from spanledger.enrich.plan import Plan
 from spanledger.enrich.records import NOBODY, Call, Kind, Problem, Reading, Resource
 from spanledger.enrich.refs import split_ref
@@ -29,6 +31,8 @@ _PLANS_MAX: Final = 4096
 _SCOPES_MAX: Final = 2048
 _RESOURCES_MAX: Final = 2048
 _EVENTS_MAX: Final = 128
+_NO_TRACE: Final = bytes(16)
+_NO_SPAN: Final = bytes(8)
 _KEYS_ALWAYS: Final = ("service.name", "exception.type")
 _SILENT: Final = Dialect(name="none")
 """Reads nothing but payers: for scopes whose dialects all decline a span."""
@@ -43,10 +47,13 @@ class Reader:
         for table in (rules.payers.span, rules.payers.resource):
             refs.update(ref for field in table.values() for ref in field)
         refs.update(rules.payers.allocation)
+        refs.update(number_refs_of(rules.meters), text_refs_of(rules.meters))
         keys = {split_ref(ref)[0] for ref in refs if not ref.startswith("$")}
         volatile = {ref for dialect in rules.dialects for ref in (*number_refs(dialect), *dialect.response_id, *dialect.prompt)}
+        volatile.update(number_refs_of(rules.meters))
         self._facts = wire.Facts({*keys, *_KEYS_ALWAYS}, volatile)
-        self._scopes: dict[bytes, _ScopeReader] = {}
+        self._scopes: dict[Any, _ScopeReader] = {}
+        self._by_service = any(meter.services for meter in rules.meters)
         self._resources: dict[bytes, Resource] = {}
 
     def read(
@@ -68,7 +75,7 @@ class Reader:
         for resource_spans in message.resource_spans:
             resource = self._resource(resource_spans.resource)
             for scope_spans in resource_spans.scope_spans:
-                self._scope(scope_spans.scope).read(scope_spans.spans, resource, about, readings, problems)
+                self._scope(scope_spans.scope, resource).read(scope_spans.spans, resource, about, readings, problems)
         return readings, problems
 
     def _read_piecewise(
@@ -89,16 +96,17 @@ class Reader:
                         spans.append(wire.Span.FromString(data))
                     except DecodeError as error:
                         problems.append(Problem("malformed_span", f"no Span: {error}"[:200], position))
-                self._scope(scope_spans.scope).read(spans, resource, about, readings, problems)
+                self._scope(scope_spans.scope, resource).read(spans, resource, about, readings, problems)
 
-    def _scope(self, data: bytes) -> _ScopeReader:
-        found = self._scopes.get(data)
+    def _scope(self, data: bytes, resource: Resource) -> _ScopeReader:
+        key = (data, resource.service) if self._by_service else data
+        found = self._scopes.get(key)
         if found is None:
             name, version = _scope_of(data)
-            found = _ScopeReader(self._rules, self._facts, name, version)
+            found = _ScopeReader(self._rules, self._facts, name, version, resource.service)
             if len(self._scopes) >= _SCOPES_MAX:
                 self._scopes.clear()
-            self._scopes[data] = found
+            self._scopes[key] = found
         return found
 
     def _resource(self, data: bytes) -> Resource:
@@ -119,20 +127,21 @@ class Reader:
         service = view.text(("service.name",))
         if service is not None and service.startswith("unknown_service"):
             service = None
-        refs = payer_refs(self._rules.payers.resource, self._rules.payers.allocation, facts)
+        refs = payer_refs(self._rules.payers.resource, self._rules.payers.allocation, facts, "resource")
         return Resource(service, read_payers(view, refs, "resource"))
 
 
 class _ScopeReader:
     """Reads the spans of one instrumentation scope."""
 
-    def __init__(self, rules: Rules, facts: wire.Facts, name: str, version: str) -> None:
+    def __init__(self, rules: Rules, facts: wire.Facts, name: str, version: str, service: str | None) -> None:
         self._rules = rules
+        self._meters = meters_for(rules.meters, name, service)
         self._facts = facts
         self._dialects = candidates(rules.dialects, name, version)
         self._scope = f"{name}@{version}" if version else name
-        self._plans: dict[tuple[str | None, ...], Plan] = {}
-        self._picked: dict[tuple[str, frozenset[str]], Plan] = {}
+        self._plans: dict[tuple[str | None, ...], Plan | MeteredPlan] = {}
+        self._picked: dict[tuple[str, frozenset[str]], Plan | MeteredPlan] = {}
         self._by_values = any(map(_decided_by_values, self._dialects))
         self._usage_events = frozenset(event.encode() for dialect in self._dialects for event in dialect.usage_events)
         self._event_refs = _event_refs(self._dialects)
@@ -146,7 +155,7 @@ class _ScopeReader:
         scope, plans, fact, new, append = self._scope, self._plans, self._facts.__getitem__, tuple.__new__, readings.append
         for span in spans:
             trace_id, span_id, start_ns, end_ns = span.trace_id, span.span_id, span.start_time_unix_nano, span.end_time_unix_nano
-            if not wire.sane_ids(trace_id, span_id):
+            if len(trace_id) != 16 or len(span_id) != 8 or trace_id == _NO_TRACE or span_id == _NO_SPAN:
                 problems.append(Problem("bad_id", "trace or span id of the wrong length or all zero", position, trace_id, span_id))
                 continue
             if end_ns > TIME_MAX or start_ns > TIME_MAX:
@@ -159,7 +168,7 @@ class _ScopeReader:
             kind, operation, payers, call, failed = plan.read(facts, span)
             if status := span.status:
                 failed = failed or wire.is_error(status)
-            if call is not None and (failed or self._usage_events) and span.events:
+            if call is not None and (failed or call[9] is None) and span.events:
                 kind, operation, call = self._with_events(span, facts, kind, operation, call, failed)
             append(
                 new(
@@ -185,7 +194,7 @@ class _ScopeReader:
                 )
             )
 
-    def _plan(self, facts: dict[str | None, wire.Value], span: Any) -> Plan:
+    def _plan(self, facts: dict[str | None, wire.Value], span: Any) -> Plan | MeteredPlan:
         keys = tuple(facts)
         present = frozenset(key for key in keys if key is not None)
         dialect = self._pick(facts, span)
@@ -194,7 +203,10 @@ class _ScopeReader:
             if len(self._picked) >= _PLANS_MAX:
                 self._picked.clear()
                 self._plans.clear()
-            plan = self._picked[dialect.name, present] = Plan(dialect, present, self._rules.payers)
+            plan = Plan(dialect, present, self._rules.payers)
+            if self._meters:
+                plan = MeteredPlan(plan, self._meters)
+            self._picked[dialect.name, present] = plan
         if not self._by_values:
             self._plans[keys] = plan
         return plan

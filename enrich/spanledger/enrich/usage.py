@@ -35,7 +35,7 @@ def sane_count(value: object, flags: list[str]) -> int | None:
 
     Whole doubles and numerals in a text are counts; NaN means "unknown" (AI SDK streams) and is no error.
     """
-    if value is None or value == "" or value != value:  # noqa: PLR0124  # NaN is what differs from itself
+    if value is None or value == "" or value != value:  # NaN is what differs from itself
         return None
     if type(value) is int:
         count = value

@@ -27,12 +27,18 @@ class View:
 
     def get(self, ref: str) -> object:
         """The value at a reference; None where there is none, an empty text or a pruned one."""
-        if ref.startswith("$"):
-            return self._pseudo(ref)
-        key, path = split_ref(ref)
-        value = self.facts.get(key)
+        value = self.facts.get(ref)
+        path: tuple[str, ...] = ()
+        key = ref
         if value is None:
-            return None
+            if ref.startswith("$"):
+                return self._pseudo(ref)
+            if "#" not in ref:
+                return None
+            key, path = split_ref(ref)
+            value = self.facts.get(key)
+            if value is None:
+                return None
         if path:
             value = look_up(self._parsed(key, value), path)
         elif self._scalars and type(value) is str and value.startswith('"'):

@@ -90,7 +90,7 @@ Fact = tuple[str | None, Value]
 
 IGNORED: Final[Fact] = (None, None)
 _MEMO_SLICE_MAX: Final = 256
-_MEMO_PER_KEY: Final = 2048
+_MEMO_PER_HEADER: Final = 1024
 _MEMO_MAX: Final = 1 << 16
 _HEADERS_MAX: Final = 1 << 14
 _INT_TAG: Final = 0x18
@@ -98,7 +98,6 @@ _STRING_TAG: Final = 0x0A
 _NEST_MAX: Final = 16
 _VARINT_MAX: Final = 10
 _UINT64_MAX: Final = (1 << 64) - 1
-_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 
 
 class Facts(dict[bytes, Fact]):
@@ -111,50 +110,47 @@ class Facts(dict[bytes, Fact]):
         super().__init__()
         self._keys = {key.encode(): key for key in keys}
         self._volatile = {key.encode() for key in volatile}
-        self._headers: dict[bytes, tuple[str | None, int, int]] = {}
-        self._room: dict[bytes, int] = {}
+        self._headers: dict[bytes, list[Any]] = {}
 
     def __missing__(self, data: bytes) -> Fact:
         # All bytes up to the type of the value are its header: the same header is the same key, type and size.
         header = data[: data[1] + 5] if len(data) > 5 else data
-        key, tag, size = self._headers.get(header) or self._learn(header)
+        learnt = self._headers.get(header) or self._learn(header)
+        key, tag, size, room = learnt
+        start = len(header)
+        fact: Fact
         if size != len(data):
             fact = self._slow(data)
+            room = room if start < len(data) <= _MEMO_SLICE_MAX else 0
         elif key is None:
             fact = IGNORED
         elif tag == _INT_TAG:
-            number = _varint(data, len(header), size - len(header))
+            number = _varint(data, start, size - start)
             fact = self._slow(data) if number is None else (key, number)
-        elif data[len(header)] == size - len(header) - 1:
-            fact = key, data[len(header) + 1 :].decode("utf-8", "replace")
-            if size == len(header) + 1:
-                fact = IGNORED
+        elif data[start] == size - start - 1 > 0:
+            fact = key, data[start + 1 :].decode("utf-8", "replace")
         else:
             fact = self._slow(data)
-        if len(data) <= _MEMO_SLICE_MAX:
-            self._remember(header, data, fact)
+        if room:
+            learnt[3] = room - 1
+            if len(self) >= _MEMO_MAX:
+                self.clear()
+            self[data] = fact
         return fact
 
-    def _remember(self, header: bytes, data: bytes, fact: Fact) -> None:
-        raw_key = header[2:-3]
-        if raw_key in self._volatile:
-            return
-        room = self._room.get(raw_key, _MEMO_PER_KEY)
-        if room:
-            self._room[raw_key] = room - 1
-            self[data] = fact
-            if len(self) > _MEMO_MAX:
-                self.clear()
-                self._room.clear()
+    def _learn(self, header: bytes) -> list[Any]:
+        """[key, type, size of the whole slice, how many more values to remember] of a header.
 
-    def _learn(self, header: bytes) -> tuple[str | None, int, int]:
-        """(key, type, size of the whole slice) of a header; size -1 where it is not the layout every exporter writes."""
+        Size -1: not the layout every exporter writes (one-byte lengths, key before value, text or integer).
+        """
         size = len(header)
-        learnt: tuple[str | None, int, int] = (None, 0, -1)
+        learnt: list[Any] = [None, 0, -1, 0]
         if size > 5 and header[0] == 0x0A and header[1] == size - 5 and size < 130 and header[size - 3] == 0x12 and header[size - 2] < 128:
-            key, tag = self._keys.get(header[2 : size - 3]), header[size - 1]
-            if key is None or tag in (_INT_TAG, _STRING_TAG):
-                learnt = key, tag, size - 1 + header[size - 2]
+            raw_key, tag = header[2 : size - 3], header[size - 1]
+            key = self._keys.get(raw_key)
+            room = 0 if raw_key in self._volatile else _MEMO_PER_HEADER
+            usual = key is None or tag in (_INT_TAG, _STRING_TAG)
+            learnt = [key, tag, size - 1 + header[size - 2] if usual else -1, room]
         if len(self._headers) >= _HEADERS_MAX:
             self._headers.clear()
         self._headers[header] = learnt
@@ -171,7 +167,7 @@ class Facts(dict[bytes, Fact]):
             value = None if key is None else any_value(message.value)
         except DecodeError:
             return IGNORED
-        return IGNORED if value is None or value == "" or value != value else (key, value)  # noqa: PLR0124  # NaN is what differs from itself
+        return IGNORED if value is None or value == "" or value != value else (key, value)
 
 
 def _varint(data: bytes, start: int, size: int) -> int | None:
@@ -221,8 +217,3 @@ def is_error(status: bytes) -> bool:
         return bool(Status.FromString(status).code == 2)
     except DecodeError:
         return False
-
-
-def sane_ids(trace_id: bytes, span_id: bytes) -> bool:
-    """Whether both ids have their length and are not all zero, as the OTLP specification demands."""
-    return len(trace_id) == 16 and len(span_id) == 8 and trace_id != _NO_TRACE and span_id != _NO_SPAN
