@@ -164,11 +164,10 @@ def test_reports_and_commits_go_on_while_files_are_swapped(tmp_path: Path) -> No
         assert ledger.metastore.connection.execute("SELECT count(*) FROM files WHERE removed_ns IS NOT NULL").fetchone()[0] > 0
 
 
-def test_the_ledger_compacts_in_a_thread_of_its_own(tmp_path: Path) -> None:
-    with Ledger.open(tmp_path, config=EAGER) as ledger:
-        fill(ledger, 4)
-        ledger.compact()
-        ledger.compact()
-        fill(ledger, 1)
-    with Ledger.open(tmp_path, read_only=True) as ledger:
-        assert sum(file.rows for file in ledger.metastore.live_files("events")) == 15
+def test_a_run_that_is_told_to_stop_ends_before_the_next_file(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        fill(ledger, 3)
+        compactor = Compactor(tmp_path, EAGER)
+        compactor.stop()
+        assert compactor.run() == Done()
+        assert live(ledger) == [3, 3]

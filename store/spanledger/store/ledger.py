@@ -11,7 +11,6 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -35,8 +34,6 @@ from spanledger.store.schema import SCHEMA_VERSION
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from spanledger.store.compact import Compactor, Done
-
 LOCK_NAME = "lock"
 COMMIT_PREFIX = "commit-"
 
@@ -57,9 +54,6 @@ class Ledger:
         self._history = StoredHistory(data_dir, self._live_files, self.indexes)
         self._files: Files | None = None
         self._files_version = -1
-        self._compactor: Compactor | None = None
-        self._compaction: Future[Done] | None = None
-        self._pool: ThreadPoolExecutor
 
     @classmethod
     def open(cls, data_dir: Path, *, read_only: bool = False, config: StoreConfig | None = None) -> Ledger:
@@ -199,24 +193,8 @@ class Ledger:
         """The traces with a stored span that has one of these link keys on one of these days or their neighbours."""
         return self._history.linked(keys)
 
-    def compact(self) -> None:
-        """Start a compaction beside the commits, in a thread, unless one is at work; raises what the last one failed of."""
-        from spanledger.store.compact import Compactor  # it needs Arrow: see files.write_parquet
-
-        if self._compaction is not None:
-            if not self._compaction.done():
-                return
-            self._compaction.result()
-        if self._compactor is None:
-            self._compactor = Compactor(self.data_dir, self.config)
-            self._pool = ThreadPoolExecutor(1, "compaction")
-        self._compaction = self._pool.submit(self._compactor.run)
-
     def close(self) -> None:
-        """Close the metastore and give up the right to write; waits for the file that a compaction is writing."""
-        if self._compactor is not None:
-            self._compactor.stop()
-            self._pool.shutdown(cancel_futures=True)
+        """Close the metastore and give up the right to write."""
         self.metastore.close()
         if self._lock is not None:
             os.close(self._lock)

@@ -19,8 +19,8 @@ _NET: Final = "count(*) FILTER (WHERE kind = 'charge'{also}) - count(*) FILTER (
 MEASURES: Final = {
     "calls": _NET.format(also=""),
     "failed_calls": _NET.format(also=" AND status = 'error'"),
-    "unpriced_calls": _NET.format(also=" AND price_state = 'unpriced'"),
-    "unmetered_calls": _NET.format(also=" AND usage_state = 'missing'"),
+    "unpriced_calls": _NET.format(also=" AND price_state = 'unpriced' AND usage_state <> 'missing'"),
+    "unmetered_calls": _NET.format(also=" AND usage_state = 'missing' AND status = 'ok'"),
     "input_tokens": "coalesce(sum(input_tokens), 0)",
     "cache_read_tokens": "coalesce(sum(cache_read_tokens), 0)",
     "cache_write_tokens": "coalesce(sum(cache_write_tokens), 0)",
