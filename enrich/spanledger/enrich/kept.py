@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from spanledger.enrich.dialects.dialect import all_refs, conditions, number_refs
+from spanledger.enrich.meters import number_refs_of, text_refs_of
 from spanledger.enrich.refs import DEPTH_MAX, parse_object, split_ref
 from spanledger.enrich.rules import Rules
 
@@ -52,11 +53,18 @@ _NAMES_FOR_PEOPLE: Final = (
 """Identifiers that no shipped rule reads yet, kept so that replays with later rules and `tree` have them."""
 
 
+NUMBERS, IDENTIFIERS, TEXTS = range(3)
+"""What of a JSON leaf is kept: numbers only; one-word texts too (an id, a model, a tier); short texts of any form (who a call is for).
+
+A model's own answer may be JSON with an "id" in it, so that a text with blanks under such a key is content, not an identifier.
+"""
+
+
 class JsonKept(NamedTuple):
     """What of a JSON text survives: the paths that rules read. Lists are transparent: the rule of a list is that of each element."""
 
     tree: Mapping[str, Any]
-    """key ("*" = any) -> (leaf, subtree); leaf is None: no value here; False: numbers; True: short texts too."""
+    """key ("*" = any) -> (leaf, subtree); leaf is None: no value here; else NUMBERS, IDENTIFIERS or TEXTS."""
 
 
 class Kept(NamedTuple):
@@ -74,14 +82,16 @@ def kept_for(rules: Rules) -> Kept:
     """What the given rules need."""
     texts = set(_RESOURCE_KEYS) | set(_NAMES_FOR_PEOPLE)
     trees: dict[str, dict[str, Any]] = {}
-    numbers = {ref for dialect in rules.dialects for ref in number_refs(dialect)}
+    numbers = {ref for dialect in rules.dialects for ref in number_refs(dialect)} | set(number_refs_of(rules.meters))
     prompts = {ref for dialect in rules.dialects for ref in dialect.prompt}
+    payers = set(_payer_refs(rules))
     for ref in _every_ref(rules):
         key, path = split_ref(ref)
         if path:
-            _grow(trees.setdefault(key, {}), path, is_text=ref not in numbers)
+            leaf = TEXTS if ref in payers else NUMBERS if ref in numbers else IDENTIFIERS
+            _grow(trees.setdefault(key, {}), path, leaf)
             if len(path) > 1:  # flat keys with dots, {"tenant.id": "acme"}
-                _grow(trees[key], (".".join(path),), is_text=ref not in numbers)
+                _grow(trees[key], (".".join(path),), leaf)
         elif ref not in prompts and not ref.startswith("$"):
             texts.add(key)
     return Kept(
@@ -96,10 +106,16 @@ def kept_for(rules: Rules) -> Kept:
 def _every_ref(rules: Rules) -> Iterator[str]:
     for dialect in rules.dialects:
         yield from all_refs(dialect)
-    for table in (rules.payers.span, rules.payers.resource):
+    yield from _payer_refs(rules)
+
+
+def _payer_refs(rules: Rules) -> Iterator[str]:
+    for table in (rules.payers.span, rules.payers.resource, *(dialect.payers for dialect in rules.dialects)):
         for refs in table.values():
             yield from refs
     yield from rules.payers.allocation
+    yield from number_refs_of(rules.meters)
+    yield from text_refs_of(rules.meters)
 
 
 def _name_values(rules: Rules, ref: str) -> Iterator[str]:
@@ -111,12 +127,12 @@ def _name_values(rules: Rules, ref: str) -> Iterator[str]:
             yield from when.values.get(ref, ())
 
 
-def _grow(tree: dict[str, Any], path: tuple[str, ...], *, is_text: bool) -> None:
-    leaf, below = tree.setdefault(path[0], (None, {}))
+def _grow(tree: dict[str, Any], path: tuple[str, ...], leaf: int) -> None:
+    known, below = tree.setdefault(path[0], (None, {}))
     if len(path) > 1:
-        _grow(below, path[1:], is_text=is_text)
+        _grow(below, path[1:], leaf)
     else:
-        tree[path[0]] = (bool(leaf) or is_text, below)
+        tree[path[0]] = (max(known or NUMBERS, leaf), below)
 
 
 def reduce_json(kept: JsonKept, text: str) -> str | None:
@@ -128,7 +144,7 @@ def reduce_json(kept: JsonKept, text: str) -> str | None:
     return None if reduced is None else json.dumps(reduced, ensure_ascii=False, separators=(",", ":"))
 
 
-def _reduce(value: Any, tree: Mapping[str, Any], leaf: bool | None, depth: int) -> Any:
+def _reduce(value: Any, tree: Mapping[str, Any], leaf: int | None, depth: int) -> Any:
     if depth > DEPTH_MAX:
         return None
     if isinstance(value, dict):
@@ -143,15 +159,17 @@ def _reduce(value: Any, tree: Mapping[str, Any], leaf: bool | None, depth: int) 
     return value if leaf is not None and _survives(value, leaf) else None
 
 
-def _below(tree: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], bool | None]:
+def _below(tree: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], int | None]:
     leaf, below = tree.get(key, (None, {}))
     if (any_key := tree.get("*")) is not None:
-        leaf = any_key[0] if leaf is None else leaf or bool(any_key[0])
+        leaf = any_key[0] if leaf is None else max(leaf, any_key[0] or NUMBERS)
         below = {**any_key[1], **below}
     return below, leaf
 
 
-def _survives(value: Any, is_text: bool) -> bool:
-    if isinstance(value, str):
-        return len(value) <= _LEAF_MAX and (is_text or value.replace(".", "", 1).isdigit())
-    return isinstance(value, int | float) and value == value
+def _survives(value: Any, leaf: int) -> bool:
+    if not isinstance(value, str):
+        return isinstance(value, int | float) and value == value
+    if len(value) > _LEAF_MAX:
+        return False
+    return leaf == TEXTS or value.replace(".", "", 1).isdigit() or (leaf == IDENTIFIERS and len(value.split(None, 1)) == 1)
