@@ -22,7 +22,7 @@ PAYER_MAX: Final = 256
 """Characters of a payer value; a longer one keeps its start and a digest of the whole, so that two stay two."""
 
 NOBODY_VALUES: Final = frozenset({"", "unknown", "none", "null", "undefined", "n/a", "nan", "-", "{}", "[]", "default_user_id"})
-"""Values that stand for nobody ("default_user_id" is what LiteLLM's proxy writes without one), compared without case and surrounding blanks."""
+"""Values that stand for nobody, compared without case and surrounding blanks ("default_user_id": LiteLLM's proxy without one)."""
 
 _NOT_A_NAME: Final = ("[", "{", "pruned:")
 """Starts of lists, objects, Logfire's "[Scrubbed due to …" and what pruning leaves of a text."""

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
 from spanledger.enrich.dialects.dialect import SHAPE_PARTS, Dialect, Shape, condition_refs, conditions, number_refs, text_refs
-from spanledger.enrich.interpret import What, payer_refs, read_payers, read_what
+from spanledger.enrich.interpret import PayerRefs, What, payer_refs, read_payers, read_what
 from spanledger.enrich.kept import PRUNED_PREFIX
 from spanledger.enrich.payers import FIELDS, PayerRules
 from spanledger.enrich.records import Call, Kind, Payers, Usage, UsageState
@@ -24,6 +24,7 @@ from spanledger.enrich.view import TEXT_MAX, View
 _MEMO_MAX: Final = 8192
 _NO_OUTPUT: Final = frozenset({"embeddings", "rerank", "moderation", "speech", "image_generation", "transcription", "audio"})
 """Operations whose result is no tokens: an absent output count is no gap."""
+_MISSING: Final[UsageState] = "missing"
 _ASK_NAME: Final = object()
 """Remembered for texts that leave the decision to the span's name or kind."""
 FactMap = Mapping[Any, Any]
@@ -47,7 +48,7 @@ class _Lookups(NamedTuple):
 
 
 class Plan:
-    """Reads spans with one set of keys by one dialect."""
+    """Reads spans with one set of keys by one dialect. `known` are payers by the references they were found at, shared by all plans."""
 
     __slots__ = (
         *(
@@ -67,7 +68,7 @@ class Plan:
         *("_what", "_what_key", "_who", "_who_key", "_who_refs"),
     )
 
-    def __init__(self, dialect: Dialect, keys: frozenset[str], payers: PayerRules) -> None:
+    def __init__(self, dialect: Dialect, keys: frozenset[str], payers: PayerRules, known: dict[PayerRefs, dict[Any, Payers]]) -> None:
         self._dialect = dialect
         self._unique_ids = dialect.response_id_unique
         self._made_up = re.compile("|".join(dialect.made_up_ids)) if dialect.made_up_ids else None
@@ -86,65 +87,69 @@ class Plan:
         who_keys = self._who_refs.keys()
         self._what_key, self._who_key, self._facts_key = _getter(what_keys), _getter(who_keys), _getter(what_keys | who_keys)
         self._what: dict[Any, Any] = {}
-        self._who: dict[Any, Payers] = {}
+        self._who = known.setdefault(self._who_refs, {})
         self._told: dict[Any, Any] = {}
 
     def read(self, facts: FactMap, span: Any) -> tuple[Kind, str | None, Payers, Call | None, bool]:
-        """(kind, operation, payers, call, failed by the dialect's own signs) of one span, whose `name` and `kind` are looked at if need be."""
-        if self._dynamic:
-            what, payers = read_what(self._dialect, self._view(facts, span)), self._read_who(facts, span)
-        else:
+        """(kind, operation, payers, call, failed by the dialect's own signs) of one span (its `name` and `kind` if need be)."""
+        if self._steady:
             key = self._facts_key(facts)
             told = self._told.get(key)
-            if told is None:
-                told = self._read_told(key, facts, span)
             if told is _ASK_NAME:
-                named = (key, span.name, span.kind)
-                told = self._told.get(named)
-                if told is None:
-                    told = _remember(self._told, named, self._result(self._named_what(named, facts, span), facts, span))
-            if self._steady:
-                return told  # type: ignore[no-any-return]  # a steady plan remembers whole results
-            what, payers = told
+                key = (key, span.name, span.kind)
+                told = self._told.get(key)
+            return self._read_steady(facts, span) if told is None else told  # type: ignore[no-any-return]  # whole results are remembered
+        key = self._who_key(facts)
+        payers = self._who.get(key)
+        if payers is None:
+            payers = _remember(self._who, key, read_payers(self._view(facts, span), self._who_refs, "span"))
+        what = None if self._dynamic else self._what.get(self._what_key(facts))
+        if what is None or what is _ASK_NAME:
+            what = self._read_what(facts, span)
         call = self._read_call(what, facts, span)
         kind = what.kind
         if kind is None:
             return ("other" if call is None else self._dialect.usage_kind), _operation(what, call), payers, call, what.failed
         return kind, what.operation, payers, call, what.failed
 
-    def _named_what(self, named: tuple[Any, bytes, int], facts: FactMap, span: Any) -> What:
-        """What the texts say together with the span's name and kind."""
-        what_key = (self._what_key(facts), *named[1:])
-        what: What | None = self._what.get(what_key)
-        return _remember(self._what, what_key, read_what(self._dialect, self._view(facts, span))) if what is None else what
+    def _read_steady(self, facts: FactMap, span: Any) -> Any:
+        """Read and remember the whole result of a span without counts or ids."""
+        what, payers = self._read_what(facts, span), read_payers(self._view(facts, span), self._who_refs, "span")
+        result = what.kind or "other", what.operation, payers, self._read_call(what, facts, span), what.failed
+        if self._dynamic:
+            return result
+        key = self._facts_key(facts)
+        if self._what.get(self._what_key(facts)) is _ASK_NAME:
+            _remember(self._told, key, _ASK_NAME)
+            key = (key, span.name, span.kind)
+        return _remember(self._told, key, result)
 
-    def _read_told(self, key: Any, facts: FactMap, span: Any) -> Any:
-        """Read and remember what the texts say, or that they leave it to the span's name."""
-        what_key = self._what_key(facts)
-        what = self._what.get(what_key)
-        if what is None:
+    def _read_what(self, facts: FactMap, span: Any) -> What:
+        """What the texts say, remembered by them and, where they leave it to these, the span's name and kind."""
+        if self._dynamic:
+            return read_what(self._dialect, self._view(facts, span))
+        key = self._what_key(facts)
+        found: Any = self._what.get(key)
+        if found is None:
             view = self._view(facts, span)
             what = read_what(self._dialect, view)
-            what = _remember(self._what, what_key, _ASK_NAME if view.asked_name else what)
-        return _remember(self._told, key, _ASK_NAME if what is _ASK_NAME else self._result(what, facts, span))
-
-    def _result(self, what: What, facts: FactMap, span: Any) -> Any:
-        """What is remembered: the whole result of a steady plan, else (what, payers)."""
-        payers = self._read_who(facts, span)
-        if not self._steady:
-            return what, payers
-        return what.kind or "other", what.operation, payers, self._read_call(what, facts, span), what.failed
-
-    def _read_who(self, facts: FactMap, span: Any) -> Payers:
-        key = self._who_key(facts)
-        payers = self._who.get(key)
-        return _remember(self._who, key, read_payers(self._view(facts, span), self._who_refs, "span")) if payers is None else payers
+            if not view.asked_name:
+                return _remember(self._what, key, what)
+            _remember(self._what, key, _ASK_NAME)
+            return _remember(self._what, (key, span.name, span.kind), what)
+        if found is not _ASK_NAME:
+            return found  # type: ignore[no-any-return]  # the other values are What
+        key = (key, span.name, span.kind)
+        found = self._what.get(key)
+        return _remember(self._what, key, read_what(self._dialect, self._view(facts, span))) if found is None else found
 
     def _read_call(self, what: What, facts: FactMap, span: Any) -> Call | None:
         kind = what.kind
         if kind == "other":
             return None
-        usage, basis, flags, state = None, "", (), "missing"
+        usage: Usage | None = None
+        basis, state = "", _MISSING
+        flags: tuple[str, ...] = ()
         if not what.ignored and kind != "tool":
             usage, basis, flags, state = self._read_usage(what, facts, span)
         if kind is None and (usage is None or (self._dialect.usage_needs_model and not what.named)):

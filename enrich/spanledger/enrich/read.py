@@ -14,12 +14,12 @@ from google.protobuf.message import DecodeError
 from spanledger.enrich import wire
 from spanledger.enrich.dialects.dialect import Dialect, all_refs, number_refs, when_refs
 from spanledger.enrich.dialects.registry import candidates
-from spanledger.enrich.interpret import payer_refs, read_payers
+from spanledger.enrich.interpret import PayerRefs, payer_refs, read_payers
 from spanledger.enrich.kept import PRUNED_PREFIX
 from spanledger.enrich.metered_plan import MeteredPlan
 from spanledger.enrich.meters import meters_for, number_refs_of, text_refs_of
 from spanledger.enrich.plan import Plan
-from spanledger.enrich.records import NOBODY, Call, Kind, Problem, Reading, Resource
+from spanledger.enrich.records import NOBODY, Call, Kind, Payers, Problem, Reading, Resource
 from spanledger.enrich.refs import split_ref
 from spanledger.enrich.rules import Rules
 from spanledger.enrich.view import TEXT_MAX, View
@@ -142,6 +142,7 @@ class _ScopeReader:
         self._scope = f"{name}@{version}" if version else name
         self._plans: dict[tuple[str | None, ...], Plan | MeteredPlan] = {}
         self._picked: dict[tuple[str, frozenset[str]], Plan | MeteredPlan] = {}
+        self._payers: dict[PayerRefs, dict[Any, Payers]] = {}
         self._by_values = any(map(_decided_by_values, self._dialects))
         self._usage_events = frozenset(event.encode() for dialect in self._dialects for event in dialect.usage_events)
         self._event_refs = _event_refs(self._dialects)
@@ -203,7 +204,8 @@ class _ScopeReader:
             if len(self._picked) >= _PLANS_MAX:
                 self._picked.clear()
                 self._plans.clear()
-            plan = Plan(dialect, present, self._rules.payers)
+                self._payers.clear()
+            plan = Plan(dialect, present, self._rules.payers, self._payers)
             if self._meters:
                 plan = MeteredPlan(plan, self._meters)
             self._picked[dialect.name, present] = plan

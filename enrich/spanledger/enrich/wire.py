@@ -125,8 +125,11 @@ class Facts(dict[bytes, Fact]):
         elif key is None:
             fact = IGNORED
         elif tag == _INT_TAG:
-            number = _varint(data, start, size - start)
-            fact = self._slow(data) if number is None else (key, number)
+            if size - start == 2 and data[start] > 127 > data[start + 1]:  # the usual sizes of counts, at once
+                fact = key, data[start] - 128 | data[start + 1] << 7
+            else:
+                number = _varint(data, start, size - start)
+                fact = self._slow(data) if number is None else (key, number)
         elif data[start] == size - start - 1 > 0:
             fact = key, data[start + 1 :].decode("utf-8", "replace")
         else:

@@ -1,14 +1,14 @@
-"""Agent frameworks that trace themselves with the conventions' names: Strands, Microsoft Agent Framework, Semantic Kernel, AutoGen, Google ADK, Mastra.
+"""Agent frameworks that trace themselves with the conventions' names.
 
-* Strands 1.62 (`strands.telemetry.tracer`): input inclusive, every count under two or three names at once; no reasoning, no TTL, no response id
-  or model; the provider is always "strands-agents". The agent span repeats its calls and, without
+* Strands 1.62 (`strands.telemetry.tracer`): input inclusive, every count under two or three names at once; no reasoning, no TTL,
+  no response id or model; the provider is always "strands-agents". The agent span repeats its calls and, without
   `gen_ai_use_latest_invocation_tokens`, all earlier ones of the same Agent object too.
-* Microsoft Agent Framework 1.23 (`agent_framework`): inclusive, splits on chat spans; agent spans repeat them; `gen_ai.conversation.id` is the
-  response's id over the Responses API.
+* Microsoft Agent Framework 1.23 (`agent_framework`): inclusive, splits on chat spans; agent spans repeat them; over the Responses API
+  `gen_ai.conversation.id` is the response's id.
 * Semantic Kernel 1.45: totals only, cached input looks uncached. AutoGen 0.7 (`autogen-core`): no usage.
-* Google ADK 2.13 (`gcp.vertex.agent`): input with cache, output with thoughts on `generate_content` spans only. Through LiteLlm, output has the reasoning
-  twice (`lite_llm.py` hands on completion and reasoning, telemetry adds them), so it is taken off once for models that are not Gemini's.
-  ADK 1.x names the model's span `call_llm`.
+* Google ADK 2.13 (`gcp.vertex.agent`): input with cache, output with thoughts, on `generate_content` spans only. Through LiteLlm the output
+  has the reasoning twice (`lite_llm.py` hands on completion and reasoning, telemetry adds them): it is taken off once for models
+  that are not Gemini's. ADK 1.x names the model's span `call_llm`.
 * Mastra 1.71 (`@mastra/otel-exporter` 1.4): input inclusive on `chat` only; a failed chat has status OK and finish reason "error".
 """
 

@@ -1,7 +1,8 @@
 """LiteLLM's `otel` callback (1.106), in the SDK and in the proxy.
 
-* `litellm_request` (or `chat MODEL` with the latest conventions): input and output inclusive for every provider. The splits are on the span only
-  for Anthropic with the latest conventions; always in `metadata.usage_object`, the repr of a Python dict: cached, written, TTLs, reasoning.
+* `litellm_request` (or `chat MODEL` with the latest conventions): input and output inclusive for every provider. The splits are on
+  the span only for Anthropic with the latest conventions; always in `metadata.usage_object`, the repr of a Python dict: cached,
+  written, TTLs, reasoning.
 * `raw_gen_ai_request` below it is the same call once more without usage attributes; it knows the provider's own response id and model.
 * `gen_ai.response.id` is the provider's for OpenAI chat, and invented for Anthropic (`chatcmpl-<uuid>`), embeddings and failures (a uuid).
 * `gen_ai.cost.total_cost` is input_cost + output_cost, which contain the cache and reasoning costs also given apart.

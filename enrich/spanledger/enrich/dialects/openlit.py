@@ -1,10 +1,10 @@
 """OpenLIT (1.45).
 
-* `openlit.instrumentation.openai`: input = U+R, output = all; reasoning only from the Responses API. A chat stream without usage on the wire
-  gets a tokenizer's estimate under the standard keys; told by its missing cache keys, which real usage always has.
+* `openlit.instrumentation.openai`: input = U+R, output = all; reasoning only from the Responses API. A chat stream without usage on the
+  wire gets a tokenizer's estimate under the standard keys; told by its missing cache keys, which real usage always has.
 * `openlit.instrumentation.anthropic`: input = U only, cache read and writes (every TTL) beside it.
-* `openlit.instrumentation.langchain`: OpenAI as above; Anthropic input = U only, and the cache counts are written as 0 though there were some: lost.
-  The request model is then "anthropic". `invoke_workflow` (LangGraph) repeats the last call with its response id.
+* `openlit.instrumentation.langchain`: OpenAI as above; Anthropic input = U only, and the cache counts are written as 0 though there were
+  some: lost. The request model is then "anthropic". `invoke_workflow` (LangGraph) repeats the last call with its response id.
 * others: the conventions' reading, flagged where the numbers do not decide.
 
 Its cost (`gen_ai.usage.cost`) is input x price + output x price without any cache rate: kept for comparison only.

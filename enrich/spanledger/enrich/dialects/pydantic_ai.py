@@ -3,15 +3,17 @@
 `pydantic-ai`, verified with OpenAI and Anthropic in 0.4.2, 1.107.10 and 2.68.0:
 
 * input includes cache reads and writes, output includes reasoning, in every version and for every provider;
-* `cache_read`, `cache_creation` (every TTL) in 1.x and 2.x, repeated under `gen_ai.usage.details.*` (in 0.4 only there); reasoning only in
-  `details.reasoning_tokens`; `details.ephemeral_1h_input_tokens` (2.68) is the 1 h share of the writes, the rest is 5 m;
+* `cache_read`, `cache_creation` (every TTL) in 1.x and 2.x, repeated under `gen_ai.usage.details.*` (in 0.4 only there); reasoning only
+  in `details.reasoning_tokens`; `details.ephemeral_1h_input_tokens` (2.68) is the 1 h share of the writes, the rest is 5 m;
 * `details.input_tokens` (0.x, 1.x on Anthropic) is the uncached part: not a total, not read;
-* agent spans repeat their calls, under the same keys (0.x, 1.x) or `gen_ai.aggregated_usage.*` (2.x), in 1.x with those of shared runs mixed in.
+* agent spans repeat their calls, under the same keys (0.x, 1.x) or `gen_ai.aggregated_usage.*` (2.x), in 1.x with those of shared
+  runs mixed in.
 
 `gen_ai.conversation.id` is a random id a run, no session. `operation.cost` is genai-prices' own calculation (1.x takes 1 h writes for 5 m).
 
-`logfire.openai`, `logfire.anthropic` 5.2.0: totals inclusive; cache and reasoning only inside `gen_ai.usage.raw`, the provider's own usage as JSON,
-whose Anthropic form excludes the cache from its `input_tokens`, which is not read. A stream makes a second span in another trace, which has the usage.
+`logfire.openai`, `logfire.anthropic` 5.2.0: totals inclusive; cache and reasoning only inside `gen_ai.usage.raw`, the provider's own usage
+as JSON, whose Anthropic form excludes the cache from its `input_tokens`, which is not read. A stream makes a second span in another
+trace, which has the usage.
 Logfire scrubs values under keys with "session" in them.
 """
 

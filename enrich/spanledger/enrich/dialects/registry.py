@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from spanledger.enrich.dialects import (
-    by_keys,
     agent_frameworks,
     anthropic_sdk,
+    by_keys,
     generic,
     genkit,
     haystack,
