@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-
 from scripts.import_conformance import CASES, FORBIDDEN, KEPT, cleaned, import_case
 
 REQUEST = ExportTraceServiceRequest()
