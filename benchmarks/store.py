@@ -307,10 +307,8 @@ def bench_queries(folder: Path, count: int) -> None:
         print(f"{total[0]:,} events, {size / total[0]:.1f} bytes each, {len(ledger.metastore.live_files('events'))} files, {total[-1]} USD")
         print(f"tenant x model: {best(lambda: report(ledger, ('tenant', 'model'))):.3f} s (bar 0.8)")
         quarter = (NOW_NS - 900_000_000_000, NOW_NS)
-        print(
         calls = top(ledger, window=quarter).totals[1]
         print(f"top tenants of 15 minutes: {best(lambda: top(ledger, window=quarter)):.3f} s (bar 0.1), {calls:,} calls")
-        )
         print(f"tenant by day: {best(lambda: report(ledger, ('day', 'tenant'), tz='Europe/Berlin'), 2):.3f} s")
         print(f"one tenant by day: {best(lambda: report(ledger, ('day',), filters={'tenant': 'tenant-007'}), 2):.3f} s")
 
@@ -320,8 +318,7 @@ def build(folder: Path, count: int) -> None:
     import duckdb
 
     from spanledger.store.event_rows import SCHEMA
-    from spanledger.store.files import DataFile
-    from spanledger.store.ledger import write_data_file
+    from spanledger.store.files import DataFile, partition_path, write_data_file
     from spanledger.store.metastore import Commit
 
     sample, days, small = 100_000, 29, 48
@@ -338,28 +335,17 @@ def build(folder: Path, count: int) -> None:
             for i in range(small)
         ]
         for day, rows, start, span, name in plan:
-            table = (
-                connection.execute(
-                    "SELECT * REPLACE (unhex(md5(event_id::VARCHAR || n || $name)) AS event_id,"
-                    " unhex(md5(trace_id::VARCHAR || n || $name)) AS trace_id,"
-                    " $start + (hash(trace_id, n) % $span)::BIGINT AS start_ns)"
-                    " FROM (SELECT *, n FROM read_parquet($source, hive_partitioning = false), range($copies) copy(n) LIMIT $rows)"
-                    " ORDER BY tenant_id, trace_id, entry_number",
-                    {"name": name, "start": start, "span": span, "source": source, "copies": rows // sample + 1, "rows": rows},
-                )
-                .to_arrow_reader()
-                .read_all()
-            )
+            table = connection.sql(
+                "SELECT * REPLACE (unhex(md5(event_id::VARCHAR || n || $name)) AS event_id,"
+                " unhex(md5(trace_id::VARCHAR || n || $name)) AS trace_id,"
+                " $start + (hash(trace_id, n) % $span)::BIGINT AS start_ns)"
+                " FROM (SELECT *, n FROM read_parquet($source, hive_partitioning = false), range($copies) copy(n) LIMIT $rows)"
+                " ORDER BY tenant_id, trace_id, entry_number",
+                params={"name": name, "start": start, "span": span, "source": source, "copies": rows // sample + 1, "rows": rows},
+            ).to_arrow_table()
             table = table.select(SCHEMA.names).cast(SCHEMA)
-            path = f"events/{name}.parquet" if day == TODAY else f"events/event_date={day}/{name}.parquet"
-            files.append(write_data_file(folder, partitioned(path, day), "events", day, table))
+            files.append(write_data_file(folder, f"{partition_path('events', day)}/{name}.parquet", "events", day, table))
         ledger.metastore.add_commit(Commit(1, 1, 0, NOW_NS, count, 0, count), files, 1)
-
-
-def partitioned(path: str, day: int) -> str:
-    from spanledger.store.files import partition_path
-
-    return f"{partition_path('events', day)}/{path.rsplit('/', 1)[-1]}"
 
 
 def main() -> int:
