@@ -10,12 +10,14 @@ from spanledger.cli.config import Config
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.quarantine import Quarantine
 from spanledger.cli.worker import Worker
-from spanledger.enrich.book import Versions
+from spanledger.enrich.book import Prices, Versions
 from spanledger.enrich.config import policy_from, rules_from
 from spanledger.enrich.engine import Engine
 from spanledger.enrich.kept import kept_for
+from spanledger.enrich.meters import MeteredPrices
 from spanledger.enrich.price import Catalog
 from spanledger.enrich.read import Reader
+from spanledger.enrich.rules import Rules
 from spanledger.receiver.journal import Journal, JournalReader
 from spanledger.receiver.prune import Pruner
 from spanledger.store.ledger import Ledger
@@ -25,6 +27,12 @@ def pruner_for(config: Config, secret: bytes) -> Pruner:
     """What takes the content out of requests, keeping what the configured rules read."""
     receiver = config.receiver
     return Pruner(kept_for(rules_from(config.enrich)), secret, keep_content=receiver.content == "keep", bounds=receiver.bounds.bounds())
+
+
+def prices_for(rules: Rules) -> Prices:
+    """The shipped catalog, and the rates of the configured meters where there are any."""
+    catalog = Catalog.shipped()
+    return MeteredPrices(catalog, rules.meters) if rules.meters else catalog
 
 
 def open_journal(folder: DataFolder, config: Config, *, at_least: int) -> Journal:
@@ -42,7 +50,7 @@ class OpenWorker:
         config, rules = self._config, rules_from(self._config.enrich)
         self.ledger = Ledger.open(self._folder.path, config=config.store)
         engine = Engine(
-            Catalog.shipped(),
+            prices_for(rules),
             policy_from(config.enrich),
             self.ledger,
             Versions(rules.ruleset_id, version("spanledger")),

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 from spanledger.enrich.price import Priced
 
 from spanledger.enrich.events import NEGATED_ON_REVERSAL, CostEvent, Line
+from spanledger.enrich.meters import METERED, METERED_SPLIT
 from spanledger.enrich.money import ATTO, divide_half_even, rational_from_text
 from spanledger.enrich.records import NO_USAGE, Call, Usage
 from spanledger.enrich.settle import Charge
@@ -120,11 +121,12 @@ def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int) -
     if key_tenant is not None:
         tenant, source = key_tenant, "key"
         claimed = payer if payer != key_tenant else None
+    split_index = METERED_SPLIT if surface != "inference" and usage_basis.startswith(METERED) else 0
     # built as a plain tuple: the generated constructor would copy all its arguments once more
     event = tuple.__new__(CostEvent, (
-        _event_id(authority, trace_id, span_id, 0, 0, tenant, cost_usd, usage), "charge", None, None,
+        _event_id(authority, trace_id, span_id, split_index, 0, tenant, cost_usd, usage), "charge", None, None,
         start_ns, end_ns, received_ns, booked_ns,
-        authority, tenant, user, session, claimed, source, 0, None, initiator,
+        authority, tenant, user, session, claimed, source, split_index, None, initiator,
         surface, operation, provider, request_model, response_model, service_tier, region, None, response_id,
         "error" if failed else "ok", error_type, attempt, tool_name,
         trace_id, span_id, parent_span_id or None, workflow, agent, feature, environment, resource.service,

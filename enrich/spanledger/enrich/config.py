@@ -12,6 +12,7 @@ from spanledger.enrich.dialects.dialect import Dialect
 from spanledger.enrich.dialects.registry import SHIPPED
 from spanledger.enrich.dialects.versions import bounds
 from spanledger.enrich.engine import Policy
+from spanledger.enrich.meter_config import MeterConfig, meters_from
 from spanledger.enrich.payers import ALLOCATION, RESOURCE_PAYERS, SPAN_PAYERS, PayerRules
 from spanledger.enrich.rules import Rules, make_rules
 
@@ -49,7 +50,7 @@ class SettleConfig(BaseModel):
 
 
 class EnrichConfig(BaseModel):
-    """Payers, dialects and settlement."""
+    """Payers, dialects, meters and settlement."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,6 +59,14 @@ class EnrichConfig(BaseModel):
     dialects: list[dict[str, Any]] = Field(
         default_factory=list, description="Dialects of your own, asked before the shipped ones; `extends` names one to start from."
     )
+
+    meters: list[MeterConfig] = Field(default_factory=list, description="Prices of tools, retrieval, remote agents and own compute.")
+
+    @field_validator("meters")
+    @classmethod
+    def _named_once(cls, tables: list[MeterConfig]) -> list[MeterConfig]:
+        meters_from(tables)
+        return tables
 
     @field_validator("dialects")
     @classmethod
@@ -95,7 +104,7 @@ def rules_from(config: EnrichConfig) -> Rules:
         resource=_merged(config.payers.resource, RESOURCE_PAYERS, config.payers.defaults),
         allocation=(*config.payers.allocation, *(ALLOCATION if config.payers.defaults else ())),
     )
-    return make_rules(dialects, payers)
+    return make_rules(dialects, payers, meters_from(config.meters))
 
 
 def policy_from(config: EnrichConfig) -> Policy:

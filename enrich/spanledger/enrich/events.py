@@ -127,7 +127,12 @@ COLUMNS: tuple[Column, ...] = (
     Column("session_id", "text", True, "The session or conversation."),
     Column("claimed_tenant_id", "text", True, "The tenant the spans claim, where the key's tenant overrode another claim."),
     Column("tenant_source", "text", True, "How the tenant was found: key, span:KEY, resource:KEY, ancestor:KEY, twin:KEY, allocation."),
-    Column("split_index", "int", False, "Which part of a shared call this is, from 0; 0 where it is not shared."),
+    Column(
+        "split_index",
+        "int",
+        False,
+        "Which part of a shared call this is, from 0 (of a metered span from 1000000); 0 where it is not shared.",
+    ),
     Column("split_weight", "text", True, "This part's weight as a fraction n/d; NULL where the call is not shared."),
     Column("initiator", "text", True, "user or system: who set the work off, where the spans say."),
     Column("cost_surface", "text", False, "inference, tool_execution, memory_retrieval, remote_agent, compute or other."),

@@ -10,6 +10,7 @@ from typing import Any
 
 from spanledger.enrich.dialects.dialect import Dialect
 from spanledger.enrich.dialects.registry import SHIPPED
+from spanledger.enrich.meters import Meter
 from spanledger.enrich.payers import DEFAULT_RULES, PayerRules
 
 
@@ -20,11 +21,12 @@ class Rules:
     dialects: tuple[Dialect, ...]
     payers: PayerRules
     ruleset_id: str
+    meters: tuple[Meter, ...] = ()
 
 
-def make_rules(dialects: tuple[Dialect, ...], payers: PayerRules) -> Rules:
+def make_rules(dialects: tuple[Dialect, ...], payers: PayerRules, meters: tuple[Meter, ...] = ()) -> Rules:
     """Rules with their id."""
-    return Rules(dialects, payers, _digest((dialects, payers)))
+    return Rules(dialects, payers, _digest((dialects, payers, meters) if meters else (dialects, payers)), meters)
 
 
 def default_rules() -> Rules:

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 
 from spanledger.enrich.inherit import Inheritance, lend_payers, own_payers
 from spanledger.enrich.links import TWIN_BUCKET_NS
+from spanledger.enrich.meters import parted, surface_of
 from spanledger.enrich.merge import bears_usage, counts_agree, fullest, merged_call, models_agree, standing_call
 from spanledger.enrich.records import Call, Payers, Reading, UsageState
 
@@ -59,10 +60,26 @@ def settle(traces: Iterable[Mapping[bytes, Reading]]) -> list[Charge]:
         up += [above(reading[3], -1) for reading in spans.values()]
     speaking = [i for i, reading in enumerate(nodes) if reading[11] is not None]
     calls = [i for i in speaking if nodes[i].kind == "inference"]
-    restating = [i for i in speaking if nodes[i].kind != "inference" and bears_usage(nodes[i].call)]
-    if not calls and not restating:
+    telling = [i for i in speaking if nodes[i].kind != "inference" and nodes[i][11].usage is not None]  # type: ignore[union-attr]  # they speak
+    metered = _part_metered(nodes, telling) if telling else []
+    restating = [i for i in telling if bears_usage(nodes[i].call)]
+    if not calls and not restating and not metered:
         return []
-    return _Settlement(nodes, up, calls, restating).charges()
+    settlement = _Settlement(nodes, up, calls, restating)
+    charges = settlement.charges()
+    return charges + [settlement.metered(*each) for each in metered] if metered else charges
+
+
+def _part_metered(nodes: list[Reading], telling: Iterable[int]) -> list[tuple[int, Call, str]]:
+    """Take what was metered off the spans that tell of something: (span, metered call, cost surface) of each."""
+    found = []
+    for i in telling:
+        call = nodes[i].call
+        if call is not None and (parts := parted(call)) is not None:
+            rest, metered = parts
+            nodes[i] = nodes[i]._replace(call=rest)
+            found.append((i, metered, surface_of(call)))
+    return found
 
 
 class _Settlement:
@@ -307,6 +324,12 @@ class _Settlement:
         surface = self._surface(i) if reading.operation in _RETRIEVED else "inference"
         state = call.usage_state if bears_usage(call) else "missing"
         return tuple.__new__(Charge, (reading, call, payers, source, (), surface, state, False))  # spares the copy of the constructor
+
+    def metered(self, i: int, call: Call, surface: str) -> Charge:
+        """The charge of what a meter counts on a span, beside whatever is charged of its usage."""
+        payers = self.inherited.of(i)
+        source = self.inherited.tenant_source(i, payers.tenant)
+        return Charge(self.nodes[i], call, payers, source, (), surface, call.usage_state, False)
 
     def _payers(self, chosen: int, others: Sequence[int]) -> tuple[Payers, str | None]:
         """The charge's own claims, then its tellers' own, then what each inherits; and where the tenant was found."""

@@ -47,7 +47,7 @@ def split_event(event: CostEvent, allocation: Sequence[tuple[str, int]]) -> list
             event._replace(
                 tenant_id=tenant,
                 tenant_source="allocation",
-                split_index=n,
+                split_index=event.split_index + n,
                 split_weight=f"{weight}/{total}",
                 lines=part_lines,
                 list_cost_usd=cost,
