@@ -38,7 +38,11 @@ name = "vendor-agent"
 surface = "remote_agent"
 operations = ["invoke_agent"]
 span_kinds = ["client"]
-rates = [{ amount = "0.05" }, { unit = "input_tokens", amount = "3", per = 1000000 }, { unit = "output_tokens", amount = "15", per = 1000000 }]
+rates = [
+  { amount = "0.05" },
+  { unit = "input_tokens", amount = "3", per = 1000000 },
+  { unit = "output_tokens", amount = "15", per = 1000000 },
+]
 """
 ROOT = span(1, 1, {"tenant.id": "acme"}, name="POST /ask")
 
@@ -111,7 +115,7 @@ def test_a_remote_agents_tokens_are_charged_at_its_own_rates_and_once() -> None:
     usage = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100, "gen_ai.request.model": "gpt-4o"}
     metered = Metered(VENDOR)
     metered.send(ROOT, agent(2, **usage))
-    # 0.05 + 1,000 × 3/1e6 + 100 × 15/1e6 = 0.05 + 0.003 + 0.0015
+    # 0.05 + 1,000 * 3/1e6 + 100 * 15/1e6 = 0.05 + 0.003 + 0.0015
     assert surfaces(metered.current) == [("remote_agent", "acme", 54_500_000_000_000_000)]
     assert metered.current[0].agent == "helper"
     plain = Metered("")  # without the meter the agent's usage stands in for calls that nobody told of
@@ -150,7 +154,7 @@ def test_order_batches_and_repetition_do_not_count() -> None:
     together.send(*spans)
     told = [(e.span_id, e.split_index, e.tenant_id, e.cost_usd, e.usage) for e in together.current]
     for seed in range(20):
-        order = random.Random(seed)
+        order = random.Random(seed)  # noqa: S311 - a seeded shuffle, no secret
         shuffled = order.sample(spans, len(spans)) + order.sample(spans, 2)
         apart = Metered(SEARCH)
         for each in shuffled:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Final, NamedTuple, Protocol
 
-from spanledger.enrich.price import Priced
-
 from spanledger.enrich.events import NEGATED_ON_REVERSAL, CostEvent, Line
 from spanledger.enrich.meters import METERED, METERED_SPLIT
 from spanledger.enrich.money import ATTO, divide_half_even, rational_from_text
+from spanledger.enrich.price import Priced
 from spanledger.enrich.records import NO_USAGE, Call, Usage
 from spanledger.enrich.settle import Charge
 from spanledger.enrich.split import split_event

@@ -1,4 +1,4 @@
-"""A plan that also counts for the user's meters: put around a reading plan only where a meter can match, so that others read as fast as ever."""
+"""A plan that also counts for the user's meters: put around a reading plan only where one can match, so others read as fast as ever."""
 
 from __future__ import annotations
 

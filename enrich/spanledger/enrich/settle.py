@@ -22,8 +22,8 @@ from typing import Final, NamedTuple
 
 from spanledger.enrich.inherit import Inheritance, lend_payers, own_payers
 from spanledger.enrich.links import TWIN_BUCKET_NS
-from spanledger.enrich.meters import parted, surface_of
 from spanledger.enrich.merge import bears_usage, counts_agree, fullest, merged_call, models_agree, standing_call
+from spanledger.enrich.meters import parted, surface_of
 from spanledger.enrich.records import Call, Payers, Reading, UsageState
 
 AGENT_OPERATIONS: Final = frozenset({"invoke_agent", "create_agent"})
