@@ -1,0 +1,78 @@
+"""`compact` and the tidying thread: fewer files, the same rows."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spanledger.cli.config import Config, WorkerConfig
+from spanledger.cli.folder import DataFolder
+from spanledger.cli.tidying import Tidier
+from spanledger.receiver.journal import Journal, Record
+from spanledger.store.ledger import Ledger
+from tests.cli.ledgers import small_ledger
+from tests.cli.otlp import as_protobuf, chat
+from tests.cli.runner import events, spanledger
+
+
+def test_compact_joins_files_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPANLEDGER_STORE__COMPACT_FILES_MIN", "2")
+    data = small_ledger(tmp_path)
+    for number in range(50, 53):
+        (tmp_path / "more.pb").write_bytes(as_protobuf(chat(number, number)))
+        assert spanledger("ingest", "--data", data, tmp_path / "more.pb").code == 0
+    before = sorted(events(data, "--all"), key=lambda event: event["event_id"])
+    answer = spanledger("compact", "--data", data)
+    assert answer.code == 0
+    assert "files joined into" in answer.err
+    assert sorted(events(data, "--all"), key=lambda event: event["event_id"]) == before
+
+
+def often(settings: dict[str, Any]) -> Config:
+    """A configuration that tidies more often than a user may ask for."""
+    worker = WorkerConfig.model_construct(compact_every_seconds=0.02)  # type: ignore[arg-type] # shorter than the model allows
+    return Config.model_validate(settings).model_copy(update={"worker": worker})
+
+
+def test_the_tidying_thread_joins_files_and_lets_the_journal_go(tmp_path: Path) -> None:
+    config = often({"store": {"compact_files_min": 2}, "receiver": {"journal": {"retention_days": 0}}})
+    data = small_ledger(tmp_path)
+    for number in (50, 51):  # files of like size are joined
+        (tmp_path / "more.pb").write_bytes(as_protobuf(chat(number, number)))
+        assert spanledger("ingest", "--data", data, tmp_path / "more.pb").code == 0
+    with Ledger.open(data, read_only=True) as ledger:
+        position, before = ledger.position, len(ledger.metastore.live_files("events"))
+    with Journal(data / "journal", segment_bytes=1) as journal:  # a new segment, so that the one before is done with
+        journal.append(Record("default", None, None, 1, b"")).result()
+    tidier = Tidier(DataFolder(data), config, lambda: position)
+    tidier.start()
+    deadline = time.monotonic() + 20
+    while True:
+        with Ledger.open(data, read_only=True) as ledger:
+            after = len(ledger.metastore.live_files("events"))
+        segments = list((data / "journal").glob("*.seg"))
+        if after < before and len(segments) == 1:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    tidier.stop()
+    assert len(events(data)) == 8
+
+
+def test_a_failure_to_tidy_is_told_and_put_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = small_ledger(tmp_path)
+
+    def broken() -> int:
+        stopped.set()
+        raise ZeroDivisionError
+
+    stopped = threading.Event()
+    tidier = Tidier(DataFolder(data), often({}), broken)
+    tidier.start()
+    assert stopped.wait(20)
+    tidier.stop()
+    assert "tidying up was put off: ZeroDivisionError" in caplog.text
