@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from spanledger.receiver.prune import Bounds
+from spanledger.receiver.bounds import Bounds
 
 _MIB = 1 << 20
 

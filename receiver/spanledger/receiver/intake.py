@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from spanledger.enrich.grants import Grant
 from spanledger.receiver.answers import Accepted
+from spanledger.receiver.bounds import Pruned
 from spanledger.receiver.journal import Journal, Record
 from spanledger.receiver.metrics import Metrics
-from spanledger.receiver.prune import Pruned, Pruner
+from spanledger.receiver.prune import Pruner
 
 
 class Taken(NamedTuple):

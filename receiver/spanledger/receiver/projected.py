@@ -25,9 +25,11 @@ _SCALARS = {
     "double": _Field.TYPE_DOUBLE,
 }
 _MESSAGES = {
-    "Request": "1 resource_spans bytes*",
-    "ResourceSpans": "1 resource bytes, 2 scope_spans bytes*, 3 schema_url bytes",
+    "RawRequest": "1 resource_spans bytes*",
+    "RawResourceSpans": "1 resource bytes, 2 scope_spans bytes*, 3 schema_url bytes",
     "RawScopeSpans": "1 scope bytes, 2 spans bytes*, 3 schema_url bytes",
+    "Request": "1 resource_spans ResourceSpans*",
+    "ResourceSpans": "1 resource bytes, 2 scope_spans ScopeSpans*, 3 schema_url bytes",
     "ScopeSpans": "1 scope bytes, 2 spans Span*, 3 schema_url bytes",
     "Resource": "1 attributes bytes*, 2 dropped_attributes_count uint32",
     "Scope": "1 name bytes, 2 version bytes, 3 attributes bytes*, 4 dropped_attributes_count uint32",
@@ -80,10 +82,10 @@ def _class(name: str) -> Any:
 
 
 # Classes made at run time have no static type; each is used in prune*.py only.
-Request: Any = _class("Request")
-ResourceSpans: Any = _class("ResourceSpans")
+RawRequest: Any = _class("RawRequest")
+RawResourceSpans: Any = _class("RawResourceSpans")
 RawScopeSpans: Any = _class("RawScopeSpans")
-ScopeSpans: Any = _class("ScopeSpans")
+Request: Any = _class("Request")
 Resource: Any = _class("Resource")
 Scope: Any = _class("Scope")
 Event: Any = _class("Event")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from spanledger.enrich.kept import Kept
 from spanledger.receiver import projected
+from spanledger.receiver.bounds import Bounds, Pruned, decode
 from spanledger.receiver.errors import MalformedRequest
 from spanledger.receiver.prune_attributes import AttributePruner
 from spanledger.receiver.redact import Redactor, is_redacted
@@ -25,33 +25,6 @@ _NO_SPAN = bytes(8)
 _MEMO_SIZE = 4096
 _MEMO_BYTES_MAX = 8192
 _SCHEMA_URL = re.compile(rb"https?://[A-Za-z0-9.-]{1,120}(?::[0-9]{1,5})?/schemas(?:/[A-Za-z0-9._-]{1,32}){1,3}")
-
-
-class Bounds(NamedTuple):
-    """How much of one request is read; what exceeds a bound is dropped and counted."""
-
-    scopes: int = 16_384
-    spans: int = 262_144
-    attributes: int = 1_024
-    events: int = 1_024
-    links: int = 1_024
-    depth: int = 16
-
-
-@dataclass(slots=True)
-class Pruned:
-    """A pruned request and what there is to report about it.
-
-    `unidentified` spans have an id of a wrong length or of zeros: they are passed on (a wrong length as an empty id), and
-    whoever reads them puts them in quarantine. `dropped_*` exceeded a bound; a span's own drop counters include its part.
-    """
-
-    request: bytes = b""
-    spans: int = 0
-    unidentified: int = 0
-    dropped_scopes: int = 0
-    dropped_spans: int = 0
-    dropped_parts: int = 0
 
 
 class Pruner:
@@ -88,50 +61,36 @@ class Pruner:
 
     def _request(self, data: bytes) -> Pruned:
         found = Pruned()
-        request = projected.Request.FromString(data)
-        room = self._bounds.scopes
-        surplus = len(request.resource_spans) - room
-        kept = []
-        for resource_data in request.resource_spans[:room]:
-            resource_spans = projected.ResourceSpans.FromString(resource_data)
-            scopes = resource_spans.scope_spans[: max(0, room)]
-            found.dropped_scopes += len(resource_spans.scope_spans) - len(scopes)
-            room -= max(1, len(scopes))
-            pruned_scopes = [self._scope_spans(scope, found) for scope in scopes]
-            resource_spans.scope_spans[:] = pruned_scopes
+        request = decode(data, self._bounds, found)
+        for resource_spans in request.resource_spans:
+            for scope_spans in resource_spans.scope_spans:
+                found.spans += len(scope_spans.spans)
+                if self._keep_content:
+                    found.unidentified += sum(not _identified(span) for span in scope_spans.spans)
+                else:
+                    self._scope_spans(scope_spans, found)
             if not self._keep_content:
                 self._envelope(resource_spans, "resource", self._resources, self._resource)
-            kept.append(resource_spans.SerializeToString())
-        found.dropped_scopes += max(0, surplus)
-        found.request = projected.Request(resource_spans=kept).SerializeToString()
+        if self._keep_content and not found.dropped_scopes and not found.dropped_spans:
+            found.request = data
+            return found
+        if not self._keep_content:
+            request.DiscardUnknownFields()
+        found.request = request.SerializeToString()
         return found
 
-    def _envelope(self, holder: Any, field: str, memo: dict[bytes, bytes], prune: Callable[[bytes], bytes]) -> None:
-        """Prune what stands around spans: a resource or a scope, and the schema URL beside it."""
-        holder.DiscardUnknownFields()
-        if data := getattr(holder, field):
-            setattr(holder, field, self._remember(memo, data, prune))
-        if holder.schema_url:
-            holder.schema_url = self._schema_url(holder.schema_url)
-
-    def _scope_spans(self, data: bytes, found: Pruned) -> bytes:
-        raw = projected.RawScopeSpans.FromString(data)
-        room = self._bounds.spans - found.spans
-        if len(raw.spans) > room:
-            found.dropped_spans += len(raw.spans) - room
-            raw.spans[:] = raw.spans[:room]
-            data = raw.SerializeToString()
-        scope_spans = projected.ScopeSpans.FromString(data)
-        found.spans += len(scope_spans.spans)
-        if self._keep_content:
-            for span in scope_spans.spans:
-                found.unidentified += not _identified(span)
-            return data
+    def _scope_spans(self, scope_spans: Any, found: Pruned) -> None:
         self._envelope(scope_spans, "scope", self._scopes, self._scope)
         prune_span = self._span
         for span in scope_spans.spans:
             prune_span(span, found)
-        return bytes(scope_spans.SerializeToString())
+
+    def _envelope(self, holder: Any, field: str, memo: dict[bytes, bytes], prune: Callable[[bytes], bytes]) -> None:
+        """Prune what stands around spans: a resource or a scope, and the schema URL beside it."""
+        if data := getattr(holder, field):
+            setattr(holder, field, self._remember(memo, data, prune))
+        if holder.schema_url:
+            holder.schema_url = self._schema_url(holder.schema_url)
 
     def _resource(self, data: bytes) -> bytes:
         resource = projected.Resource.FromString(data)
