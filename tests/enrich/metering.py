@@ -37,7 +37,11 @@ class Metered:
         self._pruner = Pruner(kept_for(self.rules), b"a key of thirty-two bytes exactly")
         self.ledger = MemoryLedger()
         self._engine = Engine(
-            MeteredPrices(FlatPrices(), self.rules.meters), policy_from(config), self.ledger, Versions(self.rules.ruleset_id, "0")
+            MeteredPrices(FlatPrices(), self.rules.meters),
+            policy_from(config),
+            self.ledger,
+            Versions(self.rules.ruleset_id, "0"),
+            failures=self.rules.failures,
         )
 
     def read(self, *spans: Any) -> list[Reading]:

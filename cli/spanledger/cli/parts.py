@@ -55,6 +55,7 @@ class OpenWorker:
             self.ledger,
             Versions(rules.ruleset_id, version("spanledger")),
             horizon_ns=self.ledger.horizon_ns,
+            failures=rules.failures,
         )
         engine.reopen(self.ledger.reopen())
         self._source = JournalReader(self._folder.journal, self.ledger.position)

@@ -6,6 +6,7 @@ import hashlib
 from typing import Final, NamedTuple, Protocol
 
 from spanledger.enrich.events import NEGATED_ON_REVERSAL, CostEvent, Line
+from spanledger.enrich.failures import BY_USAGE, SHIPPED_POLICY, FailurePolicy, judge
 from spanledger.enrich.meters import METERED, METERED_SPLIT
 from spanledger.enrich.money import ATTO, divide_half_even, rational_from_text
 from spanledger.enrich.price import Priced
@@ -37,6 +38,7 @@ _PRICED_BY: Final = tuple(
         "usage_state",
         "split_weight",
         "operation",
+        "provider_billing",
     )
 )
 _MONEY: Final = (
@@ -70,7 +72,7 @@ class Versions(NamedTuple):
     engine_version: str
 
 
-def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int) -> list[CostEvent]:
+def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int, failures: FailurePolicy = SHIPPED_POLICY) -> list[CostEvent]:
     """The rows a charge asks for, one for each payer, as the first ever booked for it at `booked_ns`."""
     reading, call, payers, source, suppressed, surface, usage_state, _ = charge
     # unpacked once: this runs for every call, and a name is cheaper than an attribute
@@ -114,7 +116,15 @@ def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int) -
     payer, user, session, workflow, agent, feature, environment, initiator, allocation, _ = payers
     usage = usage or NO_USAGE
     input_tokens, output_tokens, cache_read, cache_write, cache_write_5m, cache_write_1h, reasoning, extra = usage
-    priced = _NOTHING_USED if usage_state == "missing" else prices.price(call, start_ns)
+    billing, customer_billable = BY_USAGE[usage_state], usage_state != "missing"
+    if failed:
+        billing, customer_billable = judge(failures, provider, error_type, usage_state)
+    if usage_state == "missing":
+        priced = _NOTHING_USED
+    elif billing == "not_billed":
+        priced = _NOT_BILLED
+    else:
+        priced = prices.price(call, start_ns)
     lines, cost_usd, price_state, price_reason = priced
     tenant, claimed = payer, None
     if key_tenant is not None:
@@ -132,7 +142,7 @@ def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int) -
         input_tokens, output_tokens, cache_read, cache_write, cache_write_5m, cache_write_1h, reasoning, extra,
         (end_ns - start_ns) // 1_000_000 if end_ns > start_ns else 0,
         cost_usd, None, cost_usd, None, "USD", lines,
-        usage_state, price_state, price_reason, _PROVIDER_BILLING[usage_state], usage_state != "missing",
+        usage_state, price_state, price_reason, billing, customer_billable,
         position, dialect, usage_basis, versions.ruleset_id, prices.catalog_id, versions.engine_version,
         tuple([span.hex() if trace == trace_id else f"{trace.hex()}:{span.hex()}" for trace, span in suppressed]) if suppressed else (),
         _emitter_cost(emitter_cost) if emitter_cost is not None else None, prompt_hmac, flags,
@@ -144,9 +154,8 @@ def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int) -
 
 _NOTHING_USED: Final = Priced((), None, "unpriced", "no_usage")
 
-
-_PROVIDER_BILLING: Final = {"measured": "billed", "partial": "billed", "estimated": "assumed", "aggregate": "assumed", "missing": "unknown"}
-"""Whether the provider bills a call, by what is known of its usage; a silent call may have failed, or may not."""
+_NOT_BILLED: Final = Priced((), 0, "priced", "not_billed")
+"""A failed call that the provider does not bill: its usage is kept, and it costs nothing, which is known and not a gap."""
 
 
 def _emitter_cost(text: str) -> int | None:

@@ -12,6 +12,7 @@ from spanledger.enrich.dialects.dialect import Dialect
 from spanledger.enrich.dialects.registry import SHIPPED
 from spanledger.enrich.dialects.versions import bounds
 from spanledger.enrich.engine import Policy
+from spanledger.enrich.failure_config import FailureConfig
 from spanledger.enrich.meter_config import MeterConfig, meters_from
 from spanledger.enrich.payers import ALLOCATION, RESOURCE_PAYERS, SPAN_PAYERS, PayerRules
 from spanledger.enrich.rules import Rules, make_rules
@@ -50,7 +51,7 @@ class SettleConfig(BaseModel):
 
 
 class EnrichConfig(BaseModel):
-    """Payers, dialects, meters and settlement."""
+    """Payers, dialects, meters, failed calls and settlement."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -59,8 +60,9 @@ class EnrichConfig(BaseModel):
     dialects: list[dict[str, Any]] = Field(
         default_factory=list, description="Dialects of your own, asked before the shipped ones; `extends` names one to start from."
     )
-
     meters: list[MeterConfig] = Field(default_factory=list, description="Prices of tools, retrieval, remote agents and own compute.")
+
+    failures: FailureConfig = Field(default_factory=FailureConfig, description="What failed calls cost us, and whether customers pay.")
 
     @field_validator("meters")
     @classmethod
@@ -104,7 +106,7 @@ def rules_from(config: EnrichConfig) -> Rules:
         resource=_merged(config.payers.resource, RESOURCE_PAYERS, config.payers.defaults),
         allocation=(*config.payers.allocation, *(ALLOCATION if config.payers.defaults else ())),
     )
-    return make_rules(dialects, payers, meters_from(config.meters))
+    return make_rules(dialects, payers, meters_from(config.meters), config.failures.policy())
 
 
 def policy_from(config: EnrichConfig) -> Policy:

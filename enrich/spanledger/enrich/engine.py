@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 from spanledger.enrich.book import Prices, Versions, drafts, identified, keep_price, reason_of_change, reversal, same_content
 from spanledger.enrich.events import CostEvent
+from spanledger.enrich.failures import SHIPPED_POLICY, FailurePolicy
 from spanledger.enrich.links import memory_keys, probe_keys
 from spanledger.enrich.open_traces import DAY_NS, OpenTrace, TraceKey
 from spanledger.enrich.records import Reading
@@ -68,10 +69,20 @@ class Engine:
     """Settles spans into ledger entries. Call `add` for what came, `tick` now and then, store its batch, then `committed`.
 
     `horizon_ns` is the start of the latest span the ledger holds: spans later than that cannot have stored twins. The
-    default asks the ledger always.
+    default asks the ledger always. `failures` says what failed calls cost.
     """
 
-    def __init__(self, prices: Prices, policy: Policy, history: History, versions: Versions, *, horizon_ns: int | None = None) -> None:
+    def __init__(
+        self,
+        prices: Prices,
+        policy: Policy,
+        history: History,
+        versions: Versions,
+        *,
+        horizon_ns: int | None = None,
+        failures: FailurePolicy = SHIPPED_POLICY,
+    ) -> None:
+        self._failures = failures
         self._prices, self._policy, self._history, self._versions = prices, policy, history, versions
         self._traces: dict[TraceKey, OpenTrace] = {}
         self._pending: dict[TraceKey, OpenTrace] = {}
@@ -291,7 +302,7 @@ class Engine:
         deferred = False
         wanted: dict[tuple[bytes, bytes, int], CostEvent] = {}
         for charge in settle([trace.spans for trace in cluster]):
-            rows = drafts(charge, self._prices, self._versions, now_ns)
+            rows = drafts(charge, self._prices, self._versions, now_ns, self._failures)
             waits = level != _EVERYTHING and _waits(charge, rows, level)
             for row in rows:
                 at = (row.trace_id, row.span_id, row.split_index)
@@ -311,7 +322,7 @@ class Engine:
         """The same for a trace alone of which nothing is booked yet: there is nothing to compare with."""
         deferred = False
         for charge in settle((trace.spans,)):
-            rows = drafts(charge, self._prices, self._versions, now_ns)
+            rows = drafts(charge, self._prices, self._versions, now_ns, self._failures)
             if level != _EVERYTHING and _waits(charge, rows, level):
                 deferred = True
                 continue

@@ -10,23 +10,27 @@ from typing import Any
 
 from spanledger.enrich.dialects.dialect import Dialect
 from spanledger.enrich.dialects.registry import SHIPPED
+from spanledger.enrich.failures import SHIPPED_POLICY, FailurePolicy
 from spanledger.enrich.meters import Meter
 from spanledger.enrich.payers import DEFAULT_RULES, PayerRules
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Everything that decides how a span is read. `ruleset_id` is a digest of it, recorded on every event."""
+    """Everything that decides how a span is read and judged. `ruleset_id` is a digest of it, recorded on every event."""
 
     dialects: tuple[Dialect, ...]
     payers: PayerRules
     ruleset_id: str
     meters: tuple[Meter, ...] = ()
+    failures: FailurePolicy = SHIPPED_POLICY
 
 
-def make_rules(dialects: tuple[Dialect, ...], payers: PayerRules, meters: tuple[Meter, ...] = ()) -> Rules:
+def make_rules(
+    dialects: tuple[Dialect, ...], payers: PayerRules, meters: tuple[Meter, ...] = (), failures: FailurePolicy = SHIPPED_POLICY
+) -> Rules:
     """Rules with their id."""
-    return Rules(dialects, payers, _digest((dialects, payers, meters) if meters else (dialects, payers)), meters)
+    return Rules(dialects, payers, _digest((dialects, payers, meters, failures)), meters, failures)
 
 
 def default_rules() -> Rules:
