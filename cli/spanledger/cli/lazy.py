@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "tree": "A trace's spans with what each one cost.",
     "sql": "Ask the ledger in SQL, read-only.",
     "doctor": "What was not metered, priced or attributed, and the fix.",
+    "dialects": "See how spans are read: the emitters known, and files of yours.",
     "prices": "Look into the price catalog.",
     "keys": "Create, list and revoke API keys.",
     "config": "Show and check the configuration.",
