@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from spanledger.enrich.failures import SHIPPED_POLICY, SHIPPED_RULES, FailurePolicy, judge
 from spanledger.enrich.records import UsageState
 from tests.cli.otlp import chat
-from tests.enrich.metering import Metered, configured
+from tests.enrich.metering import Metered
 from tests.enrich.trees import ATTO
 
 
@@ -107,20 +106,3 @@ def test_whether_the_customer_pays(pays: str, told: bool, silent: bool) -> None:
     policy = FailurePolicy(rules=(), customer_pays=pays)  # type: ignore[arg-type]  # the parameters are its values
     assert judge(policy, "openai", "500", "measured")[1] is told
     assert judge(policy, "openai", "500", "missing")[1] is silent
-
-
-def test_a_rule_may_decide_for_the_customer_too() -> None:
-    text = '[[enrich.failures.rules]]\nprovider = "x_ai"\nbilling = "billed"\ncustomer_pays = true\n'
-    policy = configured(text).failures.policy()
-    assert judge(policy, "x_ai", "ContentPolicyViolation", "missing") == ("billed", True)
-    assert judge(policy, "openai", "500", "missing") == ("unknown", False)
-
-
-def test_shipped_rules_can_be_left_out() -> None:
-    policy = configured("[enrich.failures]\ndefaults = false\n").failures.policy()
-    assert judge(policy, "gcp.vertex_ai", "429", "missing") == ("unknown", False)
-
-
-def test_an_unknown_word_is_refused() -> None:
-    with pytest.raises(ValidationError, match="billing"):
-        configured('[[enrich.failures.rules]]\nbilling = "free"\n')
