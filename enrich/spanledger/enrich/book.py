@@ -77,23 +77,9 @@ def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int, f
     reading, call, payers, source, suppressed, surface, usage_state, _ = charge
     # unpacked once: this runs for every call, and a name is cheaper than an attribute
     (
-        authority,
-        trace_id,
-        span_id,
-        parent_span_id,
-        start_ns,
-        end_ns,
-        _,
-        operation,
-        _,
-        resource,
-        _,
-        _,
-        failed,
-        position,
-        received_ns,
-        key_tenant,
-    ) = reading
+        authority, trace_id, span_id, parent_span_id, start_ns, end_ns, _, operation, _,
+        resource, _, _, failed, position, received_ns, key_tenant,
+    ) = reading  # fmt: skip
     (
         dialect,
         usage_basis,
@@ -116,15 +102,9 @@ def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int, f
     payer, user, session, workflow, agent, feature, environment, initiator, allocation, _ = payers
     usage = usage or NO_USAGE
     input_tokens, output_tokens, cache_read, cache_write, cache_write_5m, cache_write_1h, reasoning, extra = usage
-    billing, customer_billable = BY_USAGE[usage_state], usage_state != "missing"
-    if failed:
-        billing, customer_billable = judge(failures, provider, error_type, usage_state)
-    if usage_state == "missing":
-        priced = _NOTHING_USED
-    elif billing == "not_billed":
-        priced = _NOT_BILLED
-    else:
-        priced = prices.price(call, start_ns)
+    told = usage_state != "missing"
+    billing, customer_billable = judge(failures, provider, error_type, usage_state) if failed else (BY_USAGE[usage_state], told)
+    priced = (prices.price(call, start_ns) if billing != "not_billed" else _NOT_BILLED) if told else _NOTHING_USED
     lines, cost_usd, price_state, price_reason = priced
     tenant, claimed = payer, None
     if key_tenant is not None:
