@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from spanledger.enrich.links import link_keys
+from spanledger.store.compact import Compactor
 from spanledger.store.config import StoreConfig
 from spanledger.store.days import FAR_PAST
 from spanledger.store.errors import LedgerBusyError, LedgerFencedError, LedgerNotFoundError, RowError
@@ -132,3 +133,17 @@ def test_bounds_of_dates_are_settings(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, config=StoreConfig(past_days=1)) as ledger:
         ledger.commit([event(1, start_ns=NOON - 2 * DAY_NS)], [], position=1, open_position=0, booked_ns=BOOKED)
         assert [file.day for file in ledger.metastore.live_files("events")] == [FAR_PAST]
+
+
+def test_the_list_of_files_at_hand_is_that_of_the_metastore(tmp_path: Path) -> None:
+    """It is kept up at each commit instead of being read again, and read again when another connection changed something."""
+    with Ledger.open(tmp_path) as ledger:
+        for number in range(1, 6):
+            assert key(number) not in ledger.traces({key(n): {TODAY} for n in range(1, 7)})
+            ledger.commit([event(number)], [reading(number)], position=number, open_position=0, booked_ns=BOOKED)
+            assert len(ledger.traces({key(n): {TODAY} for n in range(1, 7)})) == number
+        for number in (6, 7):
+            Compactor(tmp_path, StoreConfig(compact_files_min=2, compact_grace_seconds=0)).run(BOOKED)
+            assert len(ledger.traces({key(n): {TODAY} for n in range(1, 8)})) == number - 1
+            ledger.commit([event(number)], [reading(number)], position=number, open_position=0, booked_ns=BOOKED)
+            assert len(ledger.traces({key(n): {TODAY} for n in range(1, 8)})) == number

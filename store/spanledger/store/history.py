@@ -31,8 +31,8 @@ TraceKey = tuple[str, bytes]
 class Files(NamedTuple):
     """The live files at one moment, by table and day."""
 
-    spans: Mapping[int, list[DataFile]]
-    events: Mapping[int, list[DataFile]]
+    spans: dict[int, list[DataFile]]
+    events: dict[int, list[DataFile]]
 
 
 LiveFiles = Callable[[], Files]

@@ -122,9 +122,10 @@ class Ledger:
         commit = Commit(number, position, open_position, booked_ns, len(events), len(readings), total)
         self.metastore.add_commit(commit, files, SCHEMA_VERSION)
         self._last = commit
-        self._files = None
         for file, (_, _, rows) in zip(files, tables, strict=True):
             self.indexes.put(file.path, index_table(rows))
+            if self._files is not None:
+                getattr(self._files, file.table).setdefault(file.day, []).append(file)
 
     def _event_tables(self, events: Sequence[CostEvent]) -> list[tuple[Table, int, pa.Table]]:
         from spanledger.store import event_rows  # Arrow: see files.write_parquet
@@ -147,7 +148,7 @@ class Ledger:
         return write_data_file(self.data_dir, commit_file_path(table, day, number, position), table, day, rows)
 
     def _live_files(self) -> Files:
-        """The live files; asked of the metastore again only after a change, ours or another connection's."""
+        """The live files; asked of the metastore again only after another connection's change (ours are added as they are made)."""
         version = int(self.metastore.connection.execute("PRAGMA data_version").fetchone()[0])
         if self._files is None or version != self._files_version:
             spans: defaultdict[int, list[DataFile]] = defaultdict(list)
