@@ -86,6 +86,17 @@ MIGRATIONS: tuple[str, ...] = (
         added_ns INTEGER NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE tenant_facts (
+        authority TEXT NOT NULL,
+        tenant_id TEXT NOT NULL,
+        attribute TEXT NOT NULL,
+        value TEXT NOT NULL,
+        from_ns INTEGER NOT NULL,
+        until_ns INTEGER NOT NULL,
+        PRIMARY KEY (authority, tenant_id, attribute, from_ns)
+    ) STRICT;
+    """,
 )
 """Each entry takes the schema one version on; entries are only ever added."""
 

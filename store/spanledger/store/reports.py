@@ -12,6 +12,7 @@ from spanledger.store.conditions import DIMENSIONS, NO_FILTERS, TIME_UNITS, Filt
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import EVERYTHING, Range, snapshot
+from spanledger.store.tenant_columns import PREFIX, attribute_dimensions, attribute_expression, join_attributes
 from spanledger.store.times import QUARTER_NS, bucket, zone
 
 TOKENS: Final = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
@@ -60,12 +61,13 @@ def report(
     Rows come by time if that is the first dimension, else the most expensive first. `tz` is where hours, days, weeks and months
     begin. Rows whose payer is unknown are rows of their own (None). Raises QueryError for names it does not know.
     """
-    _check_names(by)
+    attributes = _check_names(by, ledger)
     where = conditions(window, filters, as_of_ns=as_of_ns)
     units = [name for name in by if name in TIME_UNITS]
     with snapshot(ledger, window) as connection:
         join = _join_buckets(connection, units, tz, where.sql, where.values) if units else ""
-        names = [f"bucket.{name}" if name in TIME_UNITS else DIMENSIONS[name] for name in by]
+        join += join_attributes(connection, ledger.metastore, attributes)
+        names = [f"bucket.{name}" if name in TIME_UNITS else DIMENSIONS.get(name) or attribute_expression(attributes, name) for name in by]
         dimensions = [f'{expression} AS "by_{name}"' for name, expression in zip(by, names, strict=True)]
         first = f"SELECT {', '.join((*dimensions, _FIRST_SUMS))} FROM entries {join} WHERE {where.sql} GROUP BY ALL"  # noqa: S608 - allow-listed names, bound values
         selected = ", ".join((*(f'"by_{name}"' for name in by), *(f"{text} AS {name}" for name, text in MEASURES.items())))
@@ -79,12 +81,16 @@ def top(ledger: Ledger, *, window: Range, by: str = "tenant", count: int = 10, f
     return table._replace(rows=sorted(table.rows, key=_by_cost)[:count])
 
 
-def _check_names(by: Sequence[str]) -> None:
+def _check_names(by: Sequence[str], ledger: Ledger) -> list[str]:
+    """The tenants' attributes among the dimensions; QueryError for a name that is neither ours nor theirs."""
+    attributes = [name for name in by if name.startswith(PREFIX)]
+    known = attribute_dimensions(ledger.metastore) if attributes else []
     for name in by:
-        if name not in DIMENSIONS and name not in TIME_UNITS:
-            raise QueryError(f"cannot report by {name!r}; there are {', '.join((*DIMENSIONS, *TIME_UNITS))}")
+        if name not in DIMENSIONS and name not in TIME_UNITS and name not in known:
+            raise QueryError(f"cannot report by {name!r}; there are {', '.join((*DIMENSIONS, *TIME_UNITS, *known))}")
     if len(set(by)) != len(by):
         raise QueryError(f"a dimension is named twice in {','.join(by)}")
+    return attributes
 
 
 def _join_buckets(connection: duckdb.DuckDBPyConnection, units: Sequence[str], tz: str, where: str, values: dict[str, Any]) -> str:
