@@ -4,30 +4,16 @@ The same spans one by one, in any order, some twice, with a restart in the middl
 """
 
 import zlib
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conformance.judge import COUNTS, judge
-from tests.conformance.road import book, case_names, expected, net_events, requests, scattered
+from tests.conformance.road import book, case_names, expected, net_events, scattered
 
 NAMES = case_names()
 COMPARED = ("trace_id", "span_id", "tenant_id", "session_id", "user_id", "cost_usd", *COUNTS)
-
-
-@pytest.fixture(scope="module")
-def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The net events of a case, its requests taken as they came."""
-
-    @cache
-    def run(name: str) -> list[dict[str, Any]]:
-        folder = tmp_path_factory.mktemp("ledger")
-        book(folder, requests(name))
-        return net_events(folder)
-
-    return run
 
 
 def test_the_cases_are_all_there() -> None:
