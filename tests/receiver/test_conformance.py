@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -35,7 +36,7 @@ from tests.receiver.samples import (
     running,
     value_of,
 )
-from tests.receiver.wire import TRANSPORTS, body_of, send, send_grpc, send_http, to_json
+from tests.receiver.wire import EXPORT, TRANSPORTS, body_of, send, send_grpc, send_http, to_json
 
 MIB = 1 << 20
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
@@ -497,6 +498,27 @@ def test_c40_a_slow_body_is_cut_and_others_do_not_notice(tmp_path: Path) -> None
             while client.recv(4096):
                 pass
         assert len(server.records()) == 1
+
+
+def test_c40_grpc_calls_without_a_message_are_cut_and_give_their_threads_back(tmp_path: Path) -> None:
+    never = threading.Event()
+
+    def wait() -> Iterator[bytes]:
+        never.wait(10)
+        yield b""
+
+    with running(tmp_path, body_timeout_seconds=0.3, grpc_threads=2) as server, grpc.insecure_channel(server.grpc) as channel:
+        slow = [channel.stream_unary(EXPORT).future(wait(), timeout=10) for _ in range(2)]
+        assert send(server, "grpc", make_request()).is_full_success, "after the slow ones were cut"
+        assert all(call.code().name in ("CANCELLED", "DEADLINE_EXCEEDED") for call in slow)
+        never.set()
+    assert server.receiver.metrics.count("rejected_total", reason="no_message") == 2
+
+
+def test_c10_a_grpc_call_without_any_message_is_malformed(server: Running) -> None:
+    with grpc.insecure_channel(server.grpc) as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.stream_unary(EXPORT)(iter([]), timeout=5)
+    assert caught.value.code().name == "INVALID_ARGUMENT"
 
 
 def test_c40_a_slow_head_is_cut(tmp_path: Path) -> None:

@@ -7,18 +7,19 @@ body of somebody without a key is neither received nor inflated.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
 
 import grpc
 
 from spanledger.enrich.grants import Grant
-from spanledger.receiver.admission import NOT_FOUND, OVERLOADED, Admission, Refused, refused, secret_of
+from spanledger.receiver.admission import MALFORMED, NO_MESSAGE, NOT_FOUND, OVERLOADED, Admission, Refused, refused, secret_of
 from spanledger.receiver.answers import accepted_protobuf, status_of
 from spanledger.receiver.config import Address, ReceiverConfig
 from spanledger.receiver.intake import Intake
 from spanledger.receiver.metrics import Metrics
+from spanledger.receiver.patience import Patience
 
 SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 EXPORT = f"/{SERVICE}/Export"
@@ -64,6 +65,7 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no 
         self._metrics = metrics
         self._pool = pool
         self.refusing = futures.ThreadPoolExecutor(2, thread_name_prefix="otlp-grpc-refuse")
+        self.patience = Patience(config.body_timeout_seconds)
         self.is_ready: Callable[[], bool] = lambda: True
 
     def service(self, handler_call_details: Any) -> Any:
@@ -80,10 +82,12 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no 
             grant = self._admission.authenticate(secret_of(headers.get))
         except Exception as error:  # noqa: BLE001 - whatever it is, the sender gets an answer
             return self._refuse(refused(error))
-        return grpc.unary_unary_rpc_method_handler(lambda request, context: self._export(grant, request, context))
+        # As a stream of one, because the message can then be waited for with a limit; on the wire the two are the same.
+        return grpc.stream_unary_rpc_method_handler(lambda requests, context: self._export(grant, requests, context))
 
-    def _export(self, grant: Grant, request: bytes, context: Any) -> bytes:
+    def _export(self, grant: Grant, requests: Iterator[bytes], context: Any) -> bytes:
         try:
+            request = self._receive(requests, context)
             with self._admission.hold(len(request)):
                 self._admission.check_running()
                 taken = self._intake.take(grant, request, "grpc")
@@ -93,6 +97,15 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no 
             self._abort(refused(error), context)
         self._metrics.add("requests_total", transport="grpc", outcome="accepted")
         return accepted_protobuf(taken.accepted)
+
+    def _receive(self, requests: Iterator[bytes], context: Any) -> bytes:
+        try:
+            with self.patience.with_call(context):
+                return next(requests)
+        except StopIteration:
+            raise Refused(MALFORMED, "the call carries no message") from None
+        except grpc.RpcError:  # cut off by either side, or larger than the limit: grpc has answered that
+            raise Refused(NO_MESSAGE, "the message did not arrive") from None
 
     def _refuse(self, answer: Refused) -> Any:
         def answer_at_once(_requests: object, context: Any) -> bytes:
@@ -151,5 +164,6 @@ class GrpcServer:
         def wait() -> None:
             ended.wait()
             self._services.refusing.shutdown(wait=False)
+            self._services.patience.stop()
 
         return wait

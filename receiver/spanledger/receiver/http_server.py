@@ -33,7 +33,6 @@ from spanledger.receiver.config import Address, ReceiverConfig
 from spanledger.receiver.inflate import gunzip
 from spanledger.receiver.intake import Intake, Taken
 from spanledger.receiver.metrics import Metrics
-from spanledger.receiver.otlp_json import to_protobuf
 
 TRACES = "/v1/traces"
 PROTOBUF = "application/x-protobuf"
@@ -122,9 +121,7 @@ class _Handler:
         if encoding == "gzip":
             body = gunzip(body, self._config.request_bytes_max)
             held.grow(len(body))
-        if content_type == JSON:
-            body = to_protobuf(body)
-        return self._intake.take(grant, body, "http")
+        return self._intake.take(grant, body, "http", is_json=content_type == JSON)
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self.pool, work)

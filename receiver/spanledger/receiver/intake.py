@@ -12,6 +12,7 @@ from spanledger.receiver.answers import Accepted
 from spanledger.receiver.bounds import Pruned
 from spanledger.receiver.journal import Journal, Record
 from spanledger.receiver.metrics import Metrics
+from spanledger.receiver.otlp_json import to_protobuf
 from spanledger.receiver.prune import Pruner
 
 
@@ -30,15 +31,16 @@ class Intake:
         self._pruner = pruner
         self._now_ns = now_ns
         self._metrics = metrics
-        # One at a time: threads that compete for the interpreter would all finish last instead of one after the other.
-        self._pruning = threading.Lock()
+        # One at a time: threads that compete for the interpreter would all finish last instead of one after the other,
+        # and what a hostile body takes in memory while it is read is taken once.
+        self._working = threading.Lock()
 
-    def take(self, grant: Grant, request: bytes, transport: str) -> Taken:
-        """Prune and queue a serialized request. Raises MalformedRequest or JournalUnavailable."""
+    def take(self, grant: Grant, body: bytes, transport: str, *, is_json: bool = False) -> Taken:
+        """Prune and queue an inflated body. Raises MalformedRequest or JournalUnavailable."""
         received_ns = self._now_ns()
-        with self._pruning:
-            pruned = self._pruner.examine(request)
-        self._metrics.add("received_bytes_total", len(request), transport=transport)
+        with self._working:
+            pruned = self._pruner.examine(to_protobuf(body) if is_json else body)
+        self._metrics.add("received_bytes_total", len(body), transport=transport)
         self._report(pruned)
         accepted = Accepted(pruned.dropped_spans, _warning(pruned))
         if not pruned.spans:

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from spanledger.enrich.grants import Grant
+from spanledger.receiver.admission import KEYLESS
+from spanledger.receiver.answers import Accepted
+from spanledger.receiver.bounds import Bounds
+from spanledger.receiver.errors import MalformedRequest
+from spanledger.receiver.intake import Intake
+from spanledger.receiver.journal import Journal, Record, read_from
+from spanledger.receiver.metrics import Metrics
+from spanledger.receiver.prune import Pruner
+from tests.receiver.samples import KEPT, SECRET, make_request, make_span
+from tests.receiver.wire import to_json
+
+GRANT = Grant("key1", "acme", "team-a", frozenset({"ingest"}))
+
+
+def test_what_is_taken_is_recorded_with_its_sender_and_time(tmp_path: Path) -> None:
+    metrics, pruner = Metrics(), Pruner(KEPT, SECRET)
+    body = make_request(make_span("chat", {"text": "hello"})).SerializeToString()
+    with Journal(tmp_path / "journal") as journal:
+        intake = Intake(journal, pruner, lambda: 42, metrics)
+        for grant in (GRANT, KEYLESS):
+            taken = intake.take(grant, body, "grpc")
+            assert taken.durable is not None
+            taken.durable.result(5)
+            assert taken.accepted == Accepted()
+        kept = pruner.prune(body)
+        records = [record for _, record in read_from(tmp_path / "journal")]
+    assert records == [Record("acme", "team-a", "key1", 42, kept), Record("default", None, None, 42, kept)]
+    assert metrics.count("spans_total") == 2
+    assert metrics.count("received_bytes_total", transport="grpc") == 2 * len(body)
+
+
+def test_json_is_translated_and_what_is_malformed_leaves_no_trace(tmp_path: Path) -> None:
+    metrics = Metrics()
+    with Journal(tmp_path / "journal") as journal:
+        intake = Intake(journal, Pruner(KEPT, SECRET), lambda: 42, metrics)
+        taken = intake.take(GRANT, to_json(make_request()), "http", is_json=True)
+        assert taken.durable is not None
+        for is_json in (False, True):
+            with pytest.raises(MalformedRequest):
+                intake.take(GRANT, b"{", "http", is_json=is_json)
+        assert intake.take(GRANT, b"", "http").durable is None
+    assert len(list(read_from(tmp_path / "journal"))) == 1
+    assert metrics.count("spans_total") == 1
+
+
+def test_everything_that_was_left_out_is_said_and_counted(tmp_path: Path) -> None:
+    metrics = Metrics()
+    request = make_request(*(make_span("chat", {"a": 1, "b": 2}, number=number) for number in range(3)))
+    request.resource_spans[0].scope_spans[0].spans[0].trace_id = b""
+    request.resource_spans.append(request.resource_spans[0])
+    with Journal(tmp_path / "journal") as journal:
+        pruner = Pruner(KEPT, SECRET, bounds=Bounds(scopes=1, spans=2, attributes=1))
+        taken = Intake(journal, pruner, lambda: 42, metrics).take(GRANT, request.SerializeToString(), "grpc")
+    assert taken.accepted.rejected_spans == 1
+    assert taken.accepted.warning.split("; ") == [
+        "1 spans have no valid trace, span or parent id and are in quarantine",
+        "1 spans exceed the bound on spans in a request and were dropped",
+        "1 resources or scopes exceed the bound in a request and were dropped",
+        "2 attributes, events or links exceed the bound on a span and were dropped",
+    ]
+    assert metrics.count("quarantined_spans_total") == 1
+    assert [metrics.count("dropped_total", what=what) for what in ("spans", "scopes", "parts")] == [1, 1, 2]
