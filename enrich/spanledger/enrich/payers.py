@@ -85,7 +85,6 @@ SPAN_PAYERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             _USER_NAMES,
             first=("langfuse.user.id",),
             after=(
-                "gen_ai.request.user",
                 "metadata.user_api_key_end_user_id",
                 "llm.user",
                 "metadata.user_api_key_user_id",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -33,6 +34,7 @@ def make_rules(
     return Rules(dialects, payers, _digest((dialects, payers, meters, failures)), meters, failures)
 
 
+@cache
 def default_rules() -> Rules:
     """The shipped rules."""
     return make_rules(SHIPPED, DEFAULT_RULES)

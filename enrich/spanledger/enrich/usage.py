@@ -177,17 +177,14 @@ def _read_output(shape: Shape, counts: list[int | None], extras: list[str], flag
     counts[OUTPUT] = made
     if reasoning is None:
         return ""
-    if "reasoning" in shape.doubled:
-        if reasoning * 2 <= made:
-            counts[OUTPUT] = made - reasoning
-            return "output_counts_reasoning_twice"
-        flags.append("reasoning_exceeds_output")
-        return "output_includes_reasoning"
+    if "reasoning" in shape.doubled and reasoning * 2 <= made:
+        counts[OUTPUT] = made - reasoning
+        return "output_counts_reasoning_twice"
     if "reasoning" in shape.outside or (shape.rest_of_total == "reasoning" and "reasoning" not in shape.inside):
         counts[OUTPUT] = made + reasoning
         return "output_excludes_reasoning"
     if reasoning > made:
-        if "reasoning" in shape.inside:
+        if "reasoning" in (*shape.inside, *shape.doubled):
             flags.append("reasoning_exceeds_output")
         counts[OUTPUT] = made + reasoning
         return "output_excludes_reasoning_by_identity"

@@ -13,6 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+_STRICT: Final = {"extra": "forbid"}
+"""For pydantic, which makes these from configuration tables: a misspelt setting is an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,7 @@ class When:
     `operations`: the operation found by the kind rules. `below`: reference -> a number; the count there must be smaller.
     """
 
+    __pydantic_config__: ClassVar = _STRICT
     keys: tuple[str, ...] = ()
     any_keys: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
@@ -47,6 +52,7 @@ class Kinds:
     verdict for any other text ("" = the next rule decides). The first rule with a verdict decides.
     """
 
+    __pydantic_config__: ClassVar = _STRICT
     ref: str
     values: Mapping[str, str]
     prefixes: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +76,7 @@ class Shape:
     `in_total` says to which total an extra part belongs when it is outside: "input" or "output" by the unit's first word.
     """
 
+    __pydantic_config__: ClassVar = _STRICT
     name: str = ""
     when: When = ALWAYS
     input: tuple[str, ...] = ()
@@ -112,6 +119,7 @@ class Dialect:
     `seen`: scope names and versions this was verified against.
     """
 
+    __pydantic_config__: ClassVar = _STRICT
     name: str
     seen: str = ""
     scopes: tuple[str, ...] = ()
