@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "dialects": "See how spans are read: the emitters known, and files of yours.",
     "prices": "Look into the price catalog.",
     "keys": "Create, list and revoke API keys.",
+    "tenants": "Plans, departments and parents of tenants, with dates.",
     "config": "Show and check the configuration.",
     "compact": "Rewrite small ledger files into large ones.",
     "demo": "See it work: server, SDK workload and report in seconds.",

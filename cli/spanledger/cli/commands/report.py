@@ -20,7 +20,7 @@ def report(
         typer.Option(
             metavar="COLUMN,…",
             help="Group by these: tenant, user, session, workflow, agent, feature, environment, service, provider, model, "
-            "operation, surface, tier, hour, day, week, month.",
+            "operation, surface, tier, hour, day, week, month, or an attribute of tenants: tenant.plan, tenant.parent, …",
         ),
     ] = "tenant",
     since: options.Since = None,
