@@ -24,8 +24,9 @@ Until = Annotated[str | None, typer.Option(metavar="WHEN", help="Up to then (exc
 def root() -> None:
     """Plans, departments and parents of tenants, with dates.
 
-    An attribute has any name you like; each value has the time it holds. `spanledger report --by tenant.plan` groups by them as they were when each call was made. The attribute `parent` names another
-    tenant: `report --by tenant.parent` puts every tenant under the topmost one above it.
+    An attribute has any name you like; each value has the time it holds. `spanledger report --by tenant.plan` groups by them as they
+    were when each call was made. The attribute `parent` names another tenant: `report --by tenant.parent` puts every tenant under the
+    topmost one above it.
     """
 
 
