@@ -192,7 +192,7 @@ class Compactor:
     def _write(self, path: str, table: Table, day: int, rows: pa.Table, files: list[DataFile], now_ns: int) -> DataFile:
         cutoff = self._prune_before_ns(now_ns)
         pruned = all(file.is_pruned or self._to_prune(file, cutoff) for file in files)
-        return write_data_file(self._root, path, table, day, rows, is_pruned=int(pruned))
+        return write_data_file(self._root, path, table, day, rows, kept=True, is_pruned=int(pruned))
 
 
 def _chunks(files: list[DataFile], least: int, rows_max: int) -> Iterator[list[DataFile]]:

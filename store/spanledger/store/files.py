@@ -86,13 +86,16 @@ def write_parquet(root: Path, relative: str, table: pa.Table, options: dict[str,
     return size
 
 
-def write_data_file(root: Path, path: str, table: Table, day: int, rows: pa.Table, *, is_pruned: int = 0) -> DataFile:
-    """Write rows as a data file (its folder is still to be synced) and return what the metastore has to know of it."""
+def write_data_file(root: Path, path: str, table: Table, day: int, rows: pa.Table, *, kept: bool = False, is_pruned: int = 0) -> DataFile:
+    """Write rows as a data file (its folder is still to be synced) and return what the metastore has to know of it.
+
+    `kept` files are compressed harder: they are to stay.
+    """
     import pyarrow.compute as pc  # see write_parquet
 
-    from spanledger.store.parquet import options  # it needs the schema, and the schema needs nothing of this module
+    from spanledger.store.parquet import COMMIT_LEVEL, KEPT_LEVEL, options  # that module needs this one's types
 
-    size = write_parquet(root, path, rows, options(table))
+    size = write_parquet(root, path, rows, options(table, KEPT_LEVEL if kept else COMMIT_LEVEL))
     position, start, received = (pc.min_max(rows.column(name)).as_py() for name in ("position", "start_ns", "received_ns"))
     return DataFile(
         path, table, day, rows.num_rows, size, position["min"], position["max"], start["min"], start["max"], received["max"], is_pruned

@@ -37,12 +37,17 @@ _ITEMS: Final = {
 }
 
 
-def options(table: Table) -> dict[str, Any]:
+COMMIT_LEVEL: Final = 3
+KEPT_LEVEL: Final = 9
+"""zstd levels: a commit's file lives for minutes, a compacted one for years and is written by a thread that nobody waits for."""
+
+
+def options(table: Table, level: int = COMMIT_LEVEL) -> dict[str, Any]:
     """What `pyarrow.parquet.write_table` needs to be told."""
     encodings = {path: encoding for field in FIELDS[table] for path, encoding in _leaves(field).items()}
     return {
         "compression": "zstd",
-        "compression_level": 3,
+        "compression_level": level,
         "use_dictionary": [path for path, encoding in encodings.items() if encoding is None],
         "column_encoding": {path: encoding for path, encoding in encodings.items() if encoding is not None},
         "row_group_size": ROW_GROUP_ROWS,
