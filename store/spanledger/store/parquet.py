@@ -1,4 +1,4 @@
-"""How the tables are laid out in Parquet: what was measured to be smallest among the encodings that DuckDB, Arrow and Spark all read.
+"""How the tables are laid out in Parquet: what was measured to be smallest among the encodings that DuckDB and Arrow both read.
 
 Random ids and amounts are plain (a dictionary of values that hardly repeat is ballast), times and counts are deltas, near-unique texts
 lie end to end with their lengths apart, everything else has a dictionary; zstd over all. BYTE_STREAM_SPLIT would gain a little more
