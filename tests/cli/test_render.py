@@ -111,3 +111,25 @@ def test_plain_values() -> None:
     assert decimal_text(Decimal("NaN")) == "NaN"
     assert decimal_text(Decimal("-0.00")) == "0"
     assert markdown_text("a_b") == "a_b"
+
+
+WIDE = (("tenant", "calls", "reasoning_tokens", "cost_usd"), [("a-tenant", 1_000_000, 2_000_000, Decimal("1234.567890123456789"))])
+
+
+@pytest.mark.parametrize(
+    ("width", "calls", "reasoning", "as_table"),
+    [(120, True, True, True), (50, True, False, True), (42, False, False, True), (20, True, True, False)],
+)
+def test_a_narrow_terminal_loses_columns_but_never_a_digit(
+    monkeypatch: pytest.MonkeyPatch, width: int, calls: bool, reasoning: bool, as_table: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = table_text(*WIDE, optional=("reasoning_tokens", "calls"))
+    assert "1,234.567890123456789" in text or "1234.567890123456789" in text
+    assert ("1,000,000" in text, "2,000,000" in text, "\u2500" in text) == (calls, reasoning, as_table)
+    assert ("left out for the width" in text) == (as_table and not (calls and reasoning))
+
+
+def test_optional_columns_without_a_value_are_not_shown() -> None:
+    assert "window" not in table_text(("unit", "window"), [("input_tokens", None)], optional=("window",))
+    assert "window" in table_text(("unit", "window"), [("input_tokens", None)])
