@@ -1,0 +1,53 @@
+"""Agent frameworks that trace themselves."""
+
+from __future__ import annotations
+
+from spanledger.enrich.records import Usage
+from tests.enrich.dialects.emitted import call_of, read_span, usage_of
+
+
+def chat(model: str, provider: str, **more: object) -> dict[str, object]:
+    return {"gen_ai.operation.name": "chat", "gen_ai.provider.name": provider, "gen_ai.request.model": model, **more}
+
+
+def test_strands_is_no_provider() -> None:
+    counts = {
+        "gen_ai.usage.prompt_tokens": 2325,
+        "gen_ai.usage.input_tokens": 2325,
+        "gen_ai.usage.completion_tokens": 294,
+        "gen_ai.usage.output_tokens": 294,
+    }
+    span = read_span("strands.telemetry.tracer", chat("claude-sonnet-4-5", "strands-agents", **counts))
+    assert (call_of(span).provider, usage_of(span)) == ("anthropic", Usage(2325, 294))
+
+
+def test_adk_counts_reasoning_twice_for_other_peoples_models() -> None:
+    counts = {"gen_ai.usage.input_tokens": 9727, "gen_ai.usage.output_tokens": 5232, "gen_ai.usage.reasoning.output_tokens": 1209}
+    other = {**chat("openai/gpt-5", "gcp.vertex.agent", **counts), "gen_ai.operation.name": "generate_content"}
+    span = read_span("gcp.vertex.agent", other)
+    assert (usage_of(span), call_of(span).provider) == (Usage(9727, 4023, reasoning_tokens=1209), "openai")
+    gemini = {**other, "gen_ai.request.model": "gemini-2.5-flash"}
+    assert usage_of(read_span("gcp.vertex.agent", gemini)) == Usage(9727, 5232, reasoning_tokens=1209)
+
+
+def test_adk_1_names_the_models_span() -> None:
+    counts = {"gen_ai.request.model": "gemini-2.5-flash", "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5}
+    assert read_span("gcp.vertex.agent", counts, name="call_llm").kind == "inference"
+    assert read_span("gcp.vertex.agent", {}, name="agent_run [support]").kind == "aggregate"
+
+
+def test_a_mastra_chat_can_fail_with_status_ok() -> None:
+    failed = chat("gpt-5", "openai.chat", **{"gen_ai.response.finish_reasons": '["error"]'})
+    assert read_span("@mastra/otel-exporter", failed, status=1).failed
+    assert not read_span("@mastra/otel-exporter", {**failed, "gen_ai.response.finish_reasons": ["stop"]}, status=1).failed
+
+
+def test_semantic_kernel_never_tells_the_cache() -> None:
+    counts = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5}
+    call = call_of(read_span("semantic_kernel.utils.telemetry.model_diagnostics.decorators", chat("gpt-5", "openai", **counts)))
+    assert call.flags == ("cache_read_untold", "reasoning_untold")
+
+
+def test_a_url_for_an_address_hides_no_provider() -> None:
+    address = {"server.address": "https://api.groq.com/openai/v1/"}
+    assert call_of(read_span("agent_framework", chat("llama-3.3-70b", "openai", **address))).provider == "groq"
