@@ -37,6 +37,17 @@ def test_counts_agree_up_to_one_output_token_counted_twice() -> None:
     assert counts_agree(call(usage=Usage(10, 5)), call())
 
 
+def test_an_input_without_the_cache_that_its_emitter_cannot_tell_of_agrees_with_the_whole() -> None:
+    whole = call(usage=Usage(3667, 440, 0, 1700))
+    short = call(usage=Usage(1967, 440))
+    blind = short._replace(flags=("cache_read_untold", "cache_write_untold"))
+    assert counts_agree(blind, whole)
+    assert counts_agree(whole, blind)
+    assert not counts_agree(short, whole)
+    assert not counts_agree(blind._replace(usage=Usage(1966, 440)), whole)
+    assert not counts_agree(blind, whole._replace(usage=Usage(3667, 440)))
+
+
 def test_parts_are_lent_only_where_the_totals_agree() -> None:
     assert lend_usage(Usage(100, 10), Usage(100, 10, 40, 30, 10, 20, 5)) == Usage(100, 10, 40, 30, 10, 20, 5)
     assert lend_usage(Usage(60, 10), Usage(100, 10, 40)) == Usage(60, 10)

@@ -151,6 +151,14 @@ def test_spans_that_merely_look_alike_are_two_calls(sdk: Node) -> None:
     assert len(charged(spans(chat("lc", (10, 1), scope="langchain@1", ms=(5, 95)), "t1"), spans(sdk, "t2"))) == 2
 
 
+@pytest.mark.parametrize(("dialect", "calls"), [("node", 1), ("test", 2)])
+def test_one_scope_that_tells_of_a_call_in_two_dialects_is_two_tellers(dialect: str, calls: int) -> None:
+    # Traceloop's LangChain JS: the graph's node and the model below it, each the root of a trace of its own
+    node = chat("node", (10, 1), ms=(0, 100), response_id="r1", extra={"dialect": dialect})
+    model = chat("model", (10, 1), ms=(10, 60))
+    assert len(charged(spans(node, "t1"), spans(model, "t2"))) == calls
+
+
 def test_tellers_side_by_side_under_one_step_are_one_call_even_one_after_the_other() -> None:
     tree = step("step", chat("lc", (10, 1), scope="llama@1", ms=(0, 20)), chat("sdk", (10, 1), scope="openai@1", ms=(25, 90)))
     assert len(charged(spans(tree))) == 1

@@ -15,6 +15,7 @@ from spanledger.enrich.book import Prices, Versions, drafts, identified, keep_pr
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.failures import SHIPPED_POLICY, FailurePolicy
 from spanledger.enrich.links import memory_keys, probe_keys
+from spanledger.enrich.merge import teller
 from spanledger.enrich.open_traces import DAY_NS, OpenTrace, TraceKey
 from spanledger.enrich.records import Reading
 from spanledger.enrich.settle import Charge, settle
@@ -87,7 +88,7 @@ class Engine:
         self._traces: dict[TraceKey, OpenTrace] = {}
         self._pending: dict[TraceKey, OpenTrace] = {}
         self._incoming: dict[TraceKey, list[Reading]] = {}
-        self._by_link: dict[int, list[tuple[TraceKey, str, int]]] = {}
+        self._by_link: dict[int, list[tuple[TraceKey, tuple[str, str], int]]] = {}
         self._spans_held = 0
         self._horizon_ns = (1 << 63) if horizon_ns is None else horizon_ns
 
@@ -215,19 +216,19 @@ class Engine:
         for reading in readings:
             if reading.kind != "inference" or reading.call is None:
                 continue
-            key, scope = (reading.authority, reading.trace_id), reading.scope
+            key, who = (reading.authority, reading.trace_id), teller(reading)
             day = reading.start_ns // DAY_NS
             own, probes, by_response = memory_keys(reading)
             for link in probes:
-                for other, other_scope, other_day in by_link.get(link, ()):
-                    if other != key and (link == by_response or other_scope != scope):
+                for other, other_teller, other_day in by_link.get(link, ()):
+                    if other != key and (link == by_response or other_teller != who):
                         self._pair(key, day, other, other_day)
             for link in own:
                 known = by_link.get(link)
                 if known is None:
-                    by_link[link] = [(key, scope, day)]
+                    by_link[link] = [(key, who, day)]
                 else:
-                    known.append((key, scope, day))
+                    known.append((key, who, day))
             if reading.start_ns <= horizon_ns:
                 for link in probe_keys(reading):
                     asked[link].add(day)

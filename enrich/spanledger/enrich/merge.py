@@ -20,6 +20,14 @@ def bears_usage(call: Call | None) -> bool:
     return bool(usage.cache_read_tokens or usage.cache_write_tokens or any(count for _, count in usage.extra))
 
 
+def teller(reading: Reading) -> tuple[str, str]:
+    """Who tells of a call: the instrumentation scope and the dialect it speaks. One teller tells of a call once.
+
+    A scope that tells of one call on spans of two kinds (Traceloop's LangChain JS: the model and the node above it) has two dialects.
+    """
+    return reading.scope, reading.call.dialect if reading.call is not None else ""
+
+
 @lru_cache(maxsize=4096)
 def plain(model: str) -> str:
     """A model name as two instrumentations may share it: lower case, without a provider prefix."""
@@ -45,8 +53,17 @@ def counts_agree(one: Call, other: Call) -> bool:
         return True
     a, b = one.usage, other.usage
     if a.input_tokens and b.input_tokens and a.input_tokens != b.input_tokens:
-        return False
+        short, whole = (one, b) if a.input_tokens < b.input_tokens else (other, a)
+        if not _is_without_cache(short, whole):
+            return False
     return not (a.output_tokens and b.output_tokens and abs(a.output_tokens - b.output_tokens) > 1)
+
+
+def _is_without_cache(short: Call, whole: Usage) -> bool:
+    """Whether a span's input is what another's is without the cache, from an emitter that cannot tell of the cache and leaves it out."""
+    if short.usage is None or whole.input_tokens is None or "cache_read_untold" not in short.flags:
+        return False
+    return short.usage.input_tokens == whole.input_tokens - (whole.cache_read_tokens or 0) - (whole.cache_write_tokens or 0)
 
 
 def detail(reading: Reading) -> tuple[int, ...]:

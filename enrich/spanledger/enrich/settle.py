@@ -5,7 +5,7 @@ The rules, in the order they are applied (DESIGN "Settle"):
 
 1. Inference spans with one authentic response id are one call where model, counts and times agree.
 2. Inference spans that an emitter detached from each other are one call: no common response id, equal counts and an
-   agreeing model, one service, different scopes, one span's time within the other's (or side by side under one parent);
+   agreeing model, one service, different tellers, one span's time within the other's (or side by side under one parent);
    paired one to one.
 3. An inference span with exactly one call nested below it, with no tool or agent between, is that call told again;
    one with several below it, or with an agent between, restates them: an aggregate.
@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from spanledger.enrich.inherit import Inheritance, lend_payers, own_payers
 from spanledger.enrich.links import TWIN_BUCKET_NS
-from spanledger.enrich.merge import bears_usage, counts_agree, fullest, merged_call, models_agree, standing_call
+from spanledger.enrich.merge import bears_usage, counts_agree, fullest, merged_call, models_agree, standing_call, teller
 from spanledger.enrich.meters import parted, surface_of
 from spanledger.enrich.records import Call, Payers, Reading, UsageState
 
@@ -122,9 +122,9 @@ class _Settlement:
         return charges + self._standing_in(able, silent) if able or silent else charges
 
     def _all_different(self) -> bool:
-        """Whether no two calls can be one: one scope tells them all, and no response id comes twice."""
+        """Whether no two calls can be one: one teller tells of them all, and no response id comes twice."""
         nodes = self.nodes
-        if len({nodes[i].scope for i in self.calls}) > 1:
+        if len({teller(nodes[i]) for i in self.calls}) > 1:
             return False
         ids = [call.response_id for i in self.calls if (call := nodes[i].call) is not None and call.response_id is not None]
         return len(set(ids)) == len(ids)
@@ -206,7 +206,7 @@ class _Settlement:
                         self._join(i, j)
 
     def _join_twins(self) -> None:
-        """Pair detached tellers one to one: closest in time first, a call never taking two spans of one scope."""
+        """Pair detached tellers one to one: closest in time first, a call never taking two spans of one teller."""
         buckets: dict[tuple[str | None, int, int], list[int]] = defaultdict(list)
         for i in self.leader:
             call = self.nodes[i].call
@@ -214,15 +214,15 @@ class _Settlement:
                 usage = call.usage
                 buckets[self.nodes[i].resource.service, usage.input_tokens or 0, usage.output_tokens or 0].append(i)
         for bucket in buckets.values():
-            if len(bucket) < 2 or len({self.nodes[i].scope for i in bucket}) < 2:
+            if len(bucket) < 2 or len({teller(self.nodes[i]) for i in bucket}) < 2:
                 continue
             self._pair(bucket)
 
     def _pair(self, bucket: Sequence[int]) -> None:
         nodes = self.nodes
-        scopes: dict[int, set[str]] = defaultdict(set)
+        tellers: dict[int, set[tuple[str, str]]] = defaultdict(set)
         for i in bucket:
-            scopes[self._find(i)].add(nodes[i].scope)
+            tellers[self._find(i)].add(teller(nodes[i]))
         edges = [
             (
                 _distance_ns(nodes[i], nodes[j]),
@@ -237,9 +237,9 @@ class _Settlement:
         ]
         for _, _, _, i, j in sorted(edges):
             a, b = self._find(i), self._find(j)
-            if a != b and not scopes[a] & scopes[b] and not self._above(i, j) and not self._above(j, i):
+            if a != b and not tellers[a] & tellers[b] and not self._above(i, j) and not self._above(j, i):
                 self._join(i, j)
-                scopes[self._find(i)] = scopes[a] | scopes[b]
+                tellers[self._find(i)] = tellers[a] | tellers[b]
 
     def _above(self, one: int, other: int) -> bool:
         at, steps = self.up[other], 0
@@ -380,9 +380,9 @@ def _one_response(one: Reading, other: Reading) -> bool:
 
 
 def _detached_twins(one: Reading, other: Reading) -> bool:
-    """Whether two spans with equal counts in one service are one call told by two instrumentations that share no id."""
+    """Whether two spans with equal counts in one service are one call told by two tellers that share no id."""
     a, b = one.call, other.call
-    if a is None or b is None or one.scope == other.scope:
+    if a is None or b is None or teller(one) == teller(other):
         return False
     if a.response_id and b.response_id and a.response_id_unique and b.response_id_unique:
         return False

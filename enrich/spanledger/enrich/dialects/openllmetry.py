@@ -139,10 +139,8 @@ _RAW_KIND: Final = Kinds(
 )
 # LangChain's model node returns one message, which knows its response id and the whole usage.
 _NODE: Final = "traceloop.entity.output#output.update.messages.kwargs."
-_NODE_KIND: Final = Kinds(ref=f"{_NODE}id", values={}, other="inference:chat", when=When(keys=(f"{_NODE}usage_metadata.input_tokens",)))
 _NODE_SHAPE: Final = Shape(
     name="langchain_message",
-    when=When(keys=(f"{_NODE}usage_metadata.input_tokens",)),
     input=(f"{_NODE}usage_metadata.input_tokens",),
     output=(f"{_NODE}usage_metadata.output_tokens",),
     cache_read=(f"{_NODE}usage_metadata.input_token_details.cache_read",),
@@ -190,17 +188,8 @@ _JS_LANGCHAIN: Final = replace(
     name="traceloop-js-langchain",
     seen="@traceloop/instrumentation-langchain 0.27.0",
     scopes=("@traceloop/instrumentation-langchain",),
-    kinds=(_NODE_KIND, *OPENLLMETRY.kinds),
-    response_model=(
-        *c.RESPONSE_MODEL,
-        f"{_NODE}response_metadata.model_name",
-        f"{_NODE}response_metadata.model",
-        f"{_NODE}additional_kwargs.model",
-    ),
-    response_id=(*c.RESPONSE_ID, f"{_NODE}response_metadata.id", f"{_NODE}id"),
-    made_up_ids=("lc_run-", "run-"),
+    kinds=OPENLLMETRY.kinds,
     shapes=(
-        _NODE_SHAPE,
         replace(
             c.SEMCONV_USAGE,
             name="traceloop_js_langchain_anthropic",
@@ -211,9 +200,26 @@ _JS_LANGCHAIN: Final = replace(
         ),
         replace(c.SEMCONV_USAGE, name="traceloop_js_langchain", untold=("cache_read", "reasoning")),
     ),
+    response_model=c.RESPONSE_MODEL,
+    response_id=c.RESPONSE_ID,
+    made_up_ids=("lc_run-", "run-"),
+)
+_JS_LANGCHAIN_NODE: Final = replace(
+    _JS_LANGCHAIN,
+    name="traceloop-js-langchain-node",
+    when=When(keys=(f"{_NODE}usage_metadata.input_tokens",)),
+    kinds=(Kinds(ref=f"{_NODE}id", values={}, other="inference:chat"), *OPENLLMETRY.kinds),
+    shapes=(_NODE_SHAPE,),
+    response_model=(
+        *c.RESPONSE_MODEL,
+        f"{_NODE}response_metadata.model_name",
+        f"{_NODE}response_metadata.model",
+        f"{_NODE}additional_kwargs.model",
+    ),
+    response_id=(*c.RESPONSE_ID, f"{_NODE}response_metadata.id", f"{_NODE}id"),
 )
 
 DIALECTS: Final = (
     *(_LANGCHAIN, _BEDROCK, _GOOGLE, _VERTEXAI, _DATABASES, OPENLLMETRY),
-    *(_JS_OPENAI, _JS_ANTHROPIC, _JS_GOOGLE, _JS_LANGCHAIN, TRACELOOP_JS),
+    *(_JS_OPENAI, _JS_ANTHROPIC, _JS_GOOGLE, _JS_LANGCHAIN_NODE, _JS_LANGCHAIN, TRACELOOP_JS),
 )
