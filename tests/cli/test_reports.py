@@ -50,6 +50,15 @@ def test_several_dimensions_filters_and_formats(data: Path) -> None:
     assert "| (unattributed) | 1 |" in spanledger("report", "--data", data, "--format", "markdown").out
 
 
+def test_confidence_shows_shares_and_bounds(data: Path) -> None:
+    rows = {row["tenant"]: row for row in spanledger("report", "--data", data, "--confidence", "--format", "jsonl").rows()}
+    # acme: two of three calls are measured and priced; the third of an unknown model may have cost as much as the largest known
+    acme = rows["acme"]
+    assert (acme["calls"], acme["measured_calls_pct"], acme["unpriced_calls_pct"], acme["measured_cost_pct"]) == (3, "66.7", "33.3", "100")
+    assert (acme["cost_low_usd"], acme["cost_usd"], acme["cost_high_usd"]) == ("0.00042", "0.00042", "0.00063")
+    assert rows["globex"]["unmetered_calls_pct"] == "50"
+
+
 def test_windows_and_time_zones(data: Path) -> None:
     assert len(spanledger("report", "--data", data, "--since", "1h", "--format", "jsonl").rows()) == 3
     assert spanledger("report", "--data", data, "--until", "2020-01-01", "--format", "jsonl").rows() == []

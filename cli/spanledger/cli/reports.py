@@ -12,6 +12,7 @@ from typing import Any
 from spanledger.cli.errors import complain
 from spanledger.cli.options import Format
 from spanledger.cli.render import write_rows
+from spanledger.store.confidence import confidence
 from spanledger.store.entries import EVENT_KEYS, events
 from spanledger.store.ledger import Ledger
 from spanledger.store.reports import Table, report
@@ -45,13 +46,23 @@ def store_filters(chosen: Chosen) -> dict[str, list[str | None]]:
 
 
 def print_report(
-    data: Path, by: Sequence[str], since: str | None, until: str | None, tz: str, chosen: Chosen, limit: int | None, output: Format
+    data: Path,
+    by: Sequence[str],
+    since: str | None,
+    until: str | None,
+    tz: str,
+    chosen: Chosen,
+    limit: int | None,
+    output: Format,
+    *,
+    sureness: bool = False,
 ) -> None:
-    """Write a report; `limit` keeps the first rows, the totals are of all."""
+    """Write a report, or how sure it is; `limit` keeps the first rows, the totals are of all."""
+    ask = confidence if sureness else report
     zone(tz)  # a name that is none is a mistake also where no time is asked for
     with Ledger.open(data, read_only=True) as ledger:
         window = parse_window(since, until, time.time_ns(), tz)
-        table = report(ledger, [name.strip() for name in by], window=window, tz=tz, filters=store_filters(chosen))
+        table = ask(ledger, [name.strip() for name in by], window=window, tz=tz, filters=store_filters(chosen))
     print_table(table, limit, output)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal, localcontext
 from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from spanledger.store.conditions import DIMENSIONS, NO_FILTERS, TIME_UNITS, Filters, conditions
+from spanledger.store.conditions import DIMENSIONS, NO_FILTERS, TIME_UNITS, Conditions, Filters, conditions
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import EVERYTHING, Range, snapshot
@@ -33,6 +34,19 @@ _FIRST_SUMS: Final = (
     + ", ".join(f"sum({name}) AS {name}" for name in (*TOKENS, "cost_usd"))
 )
 """Summed first by what the counts tell apart, then over it: a quarter quicker than ten filtered aggregates over every row."""
+
+Prepare = Callable[[duckdb.DuckDBPyConnection, Conditions], str]
+"""Makes tables for a report's question and gives the SQL that joins them to `entries`."""
+
+
+class Grouping(NamedTuple):
+    """The parts of a report's question: the dimensions as SQL with their names, and what to select from with the values it binds."""
+
+    connection: duckdb.DuckDBPyConnection
+    dimensions: tuple[str, ...]
+    names: tuple[str, ...]
+    source: str
+    values: dict[str, Any]
 
 
 class Table(NamedTuple):
@@ -61,24 +75,34 @@ def report(
     Rows come by time if that is the first dimension, else the most expensive first. `tz` is where hours, days, weeks and months
     begin. Rows whose payer is unknown are rows of their own (None). Raises QueryError for names it does not know.
     """
+    with grouping(ledger, by, window=window, tz=tz, filters=filters, as_of_ns=as_of_ns) as asked:
+        first = f"SELECT {', '.join((*asked.dimensions, _FIRST_SUMS))} FROM {asked.source} GROUP BY ALL"  # noqa: S608 - allow-listed names, bound values
+        selected = ", ".join((*asked.names, *(f"{text} AS {name}" for name, text in MEASURES.items())))
+        rows = asked.connection.execute(f"SELECT {selected} FROM ({first}) GROUP BY ALL", asked.values).fetchall()  # noqa: S608 - as above
+    return _table(tuple(by), rows)
+
+
+@contextmanager
+def grouping(
+    ledger: Ledger, by: Sequence[str], *, window: Range, tz: str, filters: Filters, as_of_ns: int | None, prepare: Prepare | None = None
+) -> Iterator[Grouping]:
+    """What a report over these dimensions is asked of. `prepare` may add tables and what joins them. Raises QueryError."""
     attributes = _check_names(by, ledger)
     where = conditions(window, filters, as_of_ns=as_of_ns)
     units = [name for name in by if name in TIME_UNITS]
     with snapshot(ledger, window) as connection:
         join = _join_buckets(connection, units, tz, where.sql, where.values) if units else ""
         join += join_attributes(connection, ledger.metastore, attributes)
+        join += prepare(connection, where) if prepare is not None else ""
         names = [f"bucket.{name}" if name in TIME_UNITS else DIMENSIONS.get(name) or attribute_expression(attributes, name) for name in by]
-        dimensions = [f'{expression} AS "by_{name}"' for name, expression in zip(by, names, strict=True)]
-        first = f"SELECT {', '.join((*dimensions, _FIRST_SUMS))} FROM entries {join} WHERE {where.sql} GROUP BY ALL"  # noqa: S608 - allow-listed names, bound values
-        selected = ", ".join((*(f'"by_{name}"' for name in by), *(f"{text} AS {name}" for name, text in MEASURES.items())))
-        rows = connection.execute(f"SELECT {selected} FROM ({first}) GROUP BY ALL", where.values).fetchall()  # noqa: S608 - as above
-    return _table(tuple(by), rows)
+        dimensions = tuple(f'{expression} AS "by_{name}"' for name, expression in zip(by, names, strict=True))
+        yield Grouping(connection, dimensions, tuple(f'"by_{name}"' for name in by), f"entries {join} WHERE {where.sql}", where.values)
 
 
 def top(ledger: Ledger, *, window: Range, by: str = "tenant", count: int = 10, filters: Filters = NO_FILTERS) -> Table:
     """The `count` rows of a report with the highest cost; the totals are those of all rows."""
     table = report(ledger, (by,), window=window, filters=filters)
-    return table._replace(rows=sorted(table.rows, key=_by_cost)[:count])
+    return table._replace(rows=sorted_rows((by,) if by not in TIME_UNITS else (), table.rows)[:count])
 
 
 def _check_names(by: Sequence[str], ledger: Ledger) -> list[str]:
@@ -115,11 +139,7 @@ def _table(by: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Table:
     count = len(by)
     columns = (*by, *MEASURES)
     # A reversed call whose charge was moved elsewhere leaves a row of zeros, which says nothing.
-    rows = [row for row in rows if any(row[count:])]
-    if by and by[0] in TIME_UNITS:
-        rows.sort(key=lambda row: (row[0], _by_cost(row)))
-    else:
-        rows.sort(key=_by_cost)
+    rows = sorted_rows(by, [row for row in rows if any(row[count:])])
     with localcontext(prec=76):  # the default of 28 digits would round sums of 38
         sums = [sum(row[i] for row in rows) for i in range(count, len(columns) - 1)]
         costs = [row[-1] for row in rows if row[-1] is not None]
@@ -127,7 +147,12 @@ def _table(by: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Table:
     return Table(columns, rows, (*([None] * count), *sums, total), count)
 
 
-def _by_cost(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    cost = row[-1]
-    names = tuple("" if value is None else str(value) for value in row[: -len(MEASURES)])
-    return (cost is None, Decimal() if cost is None else cost.copy_negate(), names)
+def sorted_rows(by: Sequence[str], rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows by time if that is the first dimension, else the most expensive (their last column) first."""
+
+    def by_cost(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        cost = row[-1]
+        names = tuple("" if value is None else str(value) for value in row[: len(by)])
+        return (cost is None, Decimal() if cost is None else cost.copy_negate(), names)
+
+    return sorted(rows, key=lambda row: (row[0], by_cost(row)) if by and by[0] in TIME_UNITS else by_cost(row))

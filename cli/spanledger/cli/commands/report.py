@@ -27,6 +27,9 @@ def report(
     until: options.Until = None,
     tz: options.Zone = "UTC",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the costliest rows; the totals are of all.", show_default=False)] = None,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Show how sure the cost is: shares of calls and cost by what is known, and bounds.")
+    ] = False,
     output: options.Output = options.Format.table,
     tenant: Filters.Tenant = None,
     user: Filters.User = None,
@@ -44,6 +47,9 @@ def report(
     Charges and corrections are netted. Calls without a price and calls whose usage is unknown are counted in columns of their own and are
     never shown as $0; cost that belongs to nobody is a row of its own.
 
+    With --confidence, what providers measured and bill is the lower bound; the upper one adds, for every call of unknown or partly known
+    usage or price, as much as brings it to the costliest measured call of its model in the window.
+
     [bold]Examples[/bold]
 
       spanledger report
@@ -51,6 +57,8 @@ def report(
       spanledger report --by tenant,model --since month --tz Europe/Berlin
 
       spanledger report --by day,tenant --since 7d --format csv > week.csv
+
+      spanledger report --by tenant.plan --confidence
 
       spanledger report --by model --tenant acme --since 2026-11-01 --until 2026-12-01
     """
@@ -61,4 +69,4 @@ def report(
         tenant=tenant, user=user, session=session, workflow=workflow, agent=agent, feature=feature,
         environment=environment, service=service, provider=provider, model=model,
     )  # fmt: skip
-    print_report(options.existing_data(data), by.split(","), since, until, tz, filters, limit, output)
+    print_report(options.existing_data(data), by.split(","), since, until, tz, filters, limit, output, sureness=confidence)
