@@ -31,6 +31,9 @@ def demo(
 
       spanledger demo --data ./demo-ledger && spanledger doctor --data ./demo-ledger
     """
+    import os
+
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the C core writes lines of its own, which are no log lines of ours
     from spanledger.cli.demo import run_demo
 
     run_demo(data)

@@ -36,6 +36,9 @@ def serve(
 
       OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 python my_app.py
     """
+    import os
+
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the C core writes lines of its own, which are no log lines of ours
     from spanledger.cli.serving import serve_until_told
 
     serve_until_told(data, config, grpc, http, log_format)
