@@ -159,6 +159,24 @@ def test_one_scope_that_tells_of_a_call_in_two_dialects_is_two_tellers(dialect: 
     assert len(charged(spans(node, "t1"), spans(model, "t2"))) == calls
 
 
+LATER = {"flags": ("call_time_untold",), "dialect": "message"}
+
+
+@pytest.mark.parametrize(
+    ("message", "calls"),
+    [
+        (chat("message", (10, 1), scope="autogen@1", ms=(120, 121), extra=LATER), 1),
+        (chat("message", (10, 1), scope="autogen@1", ms=(120, 121)), 2),
+        (chat("message", (10, 1), scope="autogen@1", ms=(80, 120), extra=LATER), 2),
+        (chat("message", (10, 2), scope="autogen@1", ms=(120, 121), extra=LATER), 2),
+        (chat("message", (10, 1), scope="autogen@1", ms=(70_000, 70_001), extra=LATER), 2),
+    ],
+    ids=["afterwards", "of an emitter that tells in time", "before the end", "other counts", "long after"],
+)
+def test_an_emitter_that_tells_of_calls_after_they_have_ended(message: Node, calls: int) -> None:
+    assert len(charged(spans(chat("sdk", (10, 1), scope="openai@1", ms=(0, 100), response_id="r1"), "t1"), spans(message, "t2"))) == calls
+
+
 def test_tellers_side_by_side_under_one_step_are_one_call_even_one_after_the_other() -> None:
     tree = step("step", chat("lc", (10, 1), scope="llama@1", ms=(0, 20)), chat("sdk", (10, 1), scope="openai@1", ms=(25, 90)))
     assert len(charged(spans(tree))) == 1

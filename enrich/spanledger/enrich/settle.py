@@ -388,12 +388,18 @@ def _detached_twins(one: Reading, other: Reading) -> bool:
         return False
     if abs(one.start_ns - other.start_ns) > TWIN_BUCKET_NS:
         return False
-    return (_within(one, other) or _within(other, one) or _siblings(one, other)) and models_agree(a, b)
+    together = _within(one, other) or _within(other, one) or _siblings(one, other) or _told_later(one, other) or _told_later(other, one)
+    return together and models_agree(a, b)
 
 
 def _within(inner: Reading, outer: Reading) -> bool:
     """Whether one span's time is within another's, as clocks tell that round to milliseconds (JavaScript's do)."""
     return outer.start_ns <= inner.start_ns + CLOCK_SLACK_NS and inner.end_ns <= outer.end_ns + CLOCK_SLACK_NS
+
+
+def _told_later(said: Reading, made: Reading) -> bool:
+    """Whether a span of an emitter that tells of calls after they have ended began after the other one's end."""
+    return said.call is not None and "call_time_untold" in said.call.flags and made.end_ns <= said.start_ns + CLOCK_SLACK_NS
 
 
 def _siblings(one: Reading, other: Reading) -> bool:

@@ -51,3 +51,17 @@ def test_semantic_kernel_never_tells_the_cache() -> None:
 def test_a_url_for_an_address_hides_no_provider() -> None:
     address = {"server.address": "https://api.groq.com/openai/v1/"}
     assert call_of(read_span("agent_framework", chat("llama-3.3-70b", "openai", **address))).provider == "groq"
+
+
+def test_autogens_messages_carry_the_counts_of_the_call_that_made_them() -> None:
+    usage = {"prompt_tokens": 2325, "completion_tokens": 294}
+    message = {"id": "c96677df", "source": "support", "models_usage": usage, "content": "sunny", "type": "TextMessage"}
+    runtime = "autogen SingleThreadedAgentRuntime"
+    span = read_span(runtime, {"messaging.operation": "process", "message": {"message": message}})
+    assert (span.kind, span.operation, usage_of(span)) == ("inference", "chat", Usage(2325, 294))
+    assert "call_time_untold" in call_of(span).flags
+    assert call_of(span).response_id is None
+    # a response sums up messages that were told before; a message by a user or a tool has no usage
+    assert read_span(runtime, {"messaging.operation": "process", "message": {"response": {"chat_message": message}}}).call is None
+    assert read_span(runtime, {"messaging.operation": "process", "message": {"message": {**message, "models_usage": None}}}).call is None
+    assert read_span(runtime, {"messaging.operation": "publish", "message": {"message": message}}).call is None

@@ -6,6 +6,8 @@
 * Microsoft Agent Framework 1.23 (`agent_framework`): inclusive, splits on chat spans; agent spans repeat them; over the Responses API
   `gen_ai.conversation.id` is the response's id.
 * Semantic Kernel 1.45: totals only, cached input looks uncached. AutoGen 0.7 (`autogen-core`): no usage.
+  Its runtime's `process` spans have what agents say to each other in `message`, each message with the counts of the call that made it (totals
+  only, no model, no provider), after that call has ended; responses, which sum up such messages, are another key and are not read.
 * Google ADK 2.13 (`gcp.vertex.agent`): input with cache, output with thoughts, on `generate_content` spans only. Through LiteLlm the output
   has the reasoning twice (`lite_llm.py` hands on completion and reasoning, telemetry adds them): it is taken off once for models
   that are not Gemini's. ADK 1.x names the model's span `call_llm`.
@@ -18,7 +20,7 @@ from dataclasses import replace
 from typing import Final
 
 from spanledger.enrich.dialects import conventions as c
-from spanledger.enrich.dialects.dialect import Kinds, When
+from spanledger.enrich.dialects.dialect import Kinds, Shape, When
 from spanledger.enrich.dialects.otel_genai import OTEL_GENAI
 
 STRANDS: Final = replace(
@@ -48,6 +50,22 @@ AUTOGEN: Final = replace(
     name="autogen",
     seen="autogen-core, autogen SingleThreadedAgentRuntime (0.7.5)",
     scopes=("autogen*",),
+)
+_SAID: Final = "message#message.models_usage."
+AUTOGEN_MESSAGE: Final = replace(
+    AUTOGEN,
+    name="autogen-message",
+    seen="autogen SingleThreadedAgentRuntime (autogen-agentchat 0.7.5)",
+    when=When(keys=(f"{_SAID}prompt_tokens",), values={"messaging.operation": ("process",)}),
+    kinds=(Kinds(ref="message#message.id", values={}, other="inference:chat"),),
+    shapes=(
+        Shape(
+            name="message",
+            input=(f"{_SAID}prompt_tokens",),
+            output=(f"{_SAID}completion_tokens",),
+            untold=("cache_read", "reasoning", "call_time"),
+        ),
+    ),
 )
 
 _ADK_WORDS: Final = Kinds(
@@ -88,4 +106,4 @@ MASTRA: Final = replace(
     failed=(When(operations=("chat",), values={"gen_ai.response.finish_reasons": ("error",)}),),
 )
 
-DIALECTS: Final = (STRANDS, AGENT_FRAMEWORK, SEMANTIC_KERNEL, AUTOGEN, GOOGLE_ADK, MASTRA)
+DIALECTS: Final = (STRANDS, AGENT_FRAMEWORK, SEMANTIC_KERNEL, AUTOGEN_MESSAGE, AUTOGEN, GOOGLE_ADK, MASTRA)

@@ -71,7 +71,8 @@ class Shape:
     `cache_write` is of every TTL; it is the sum of 5m and 1h where only these are there, or where `zero_is_unknown` names it.
     `rest_of_total`: the part ("reasoning") that `total` - input - output tells where nothing else does; it is outside then.
     `zero_is_unknown`: quantities whose zero says nothing. `untold`: parts this emitter can never tell, though they may be
-    within the totals ("cache_read", "cache_write", "cache_ttl", "reasoning"): flagged `<part>_untold`, never guessed.
+    within the totals ("cache_read", "cache_write", "cache_ttl", "reasoning"): flagged `<part>_untold`, never guessed. "call_time": its
+    spans tell of a call after it has ended.
     `extra`: further quantities by unit ("input_audio_tokens", "web_search_requests", …; see records.Usage).
     `in_total` says to which total an extra part belongs when it is outside: "input" or "output" by the unit's first word.
     """
