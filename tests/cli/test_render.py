@@ -133,3 +133,12 @@ def test_a_narrow_terminal_loses_columns_but_never_a_digit(
 def test_optional_columns_without_a_value_are_not_shown() -> None:
     assert "window" not in table_text(("unit", "window"), [("input_tokens", None)], optional=("window",))
     assert "window" in table_text(("unit", "window"), [("input_tokens", None)])
+
+
+def test_very_many_rows_are_aligned_and_whole() -> None:
+    rows = [(f"tenant-{number}", number, Decimal(number)) for number in range(2000)]
+    lines = table_text(COLUMNS, rows, totals=("total", 1_999_000, Decimal(1_999_000))).splitlines()
+    assert len(lines) == 2002
+    assert len({len(line) for line in lines}) == 1
+    assert lines[0].split() == ["tenant", "calls", "cost", "usd"]
+    assert lines[1235].split() == ["tenant-1234", "1,234", "1234"]

@@ -23,6 +23,7 @@ _UNSAFE_JSON = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud8
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|~])")
 _FOLDED_WIDTH_MIN = 16
 """Text is folded to no less than this in a table."""
+_RICH_ROWS_MAX = 500
 _HEADER_WIDTH_MIN = 8
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -173,6 +174,9 @@ def _write_table(
     texts = [[cell(value, grouped=True) for value in row] for row in rows]
     footers = [cell(value, grouped=True) for value in totals] if totals is not None else None
     shown = _that_fit(columns, [*texts, *([footers] if footers else [])], right, optional, console.width)
+    if len(rows) > _RICH_ROWS_MAX:
+        _write_long(columns, [*texts, *([footers] if footers else [])], right, out)
+        return
     if shown is None:
         _write_blocks(columns, texts, footers, console)
         return
@@ -226,6 +230,16 @@ def _that_fit(
         if sum(needed[index] + 2 for index in shown) <= width:
             return shown
     return None
+
+
+def _write_long(columns: Sequence[str], texts: Sequence[Sequence[str]], right: set[str], out: TextIO) -> None:
+    """A table of very many rows, for a pager or a pipe: aligned and plain, written as fast as it is read."""
+    widths = [max(len(column), *(len(text[index]) for text in texts)) for index, column in enumerate(columns)]
+    aligns = [">" if column in right else "<" for column in columns]
+    line = "  ".join(f"{{:{align}{width}}}" for align, width in zip(aligns, widths, strict=True)).format
+    out.write(line(*(column.replace("_", " ") for column in columns)).rstrip() + "\n")
+    for text in texts:
+        out.write(line(*text).rstrip() + "\n")
 
 
 def _write_blocks(columns: Sequence[str], texts: Sequence[Sequence[str]], footers: Sequence[str] | None, console: Any) -> None:
