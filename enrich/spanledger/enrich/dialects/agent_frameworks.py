@@ -6,8 +6,8 @@
 * Microsoft Agent Framework 1.23 (`agent_framework`): inclusive, splits on chat spans; agent spans repeat them; over the Responses API
   `gen_ai.conversation.id` is the response's id.
 * Semantic Kernel 1.45: totals only, cached input looks uncached. AutoGen 0.7 (`autogen-core`): no usage.
-  Its runtime's `process` spans have what agents say to each other in `message`, each message with the counts of the call that made it (totals
-  only, no model, no provider), after that call has ended; responses, which sum up such messages, are another key and are not read.
+  Its runtime's `process` spans have what agents say to each other in `message`, each message with the counts of the call that made it
+  (totals only, no model, no provider), after that call has ended; responses, which sum up such messages, are another key, not read.
 * Google ADK 2.13 (`gcp.vertex.agent`): input with cache, output with thoughts, on `generate_content` spans only. Through LiteLlm the output
   has the reasoning twice (`lite_llm.py` hands on completion and reasoning, telemetry adds them): it is taken off once for models
   that are not Gemini's. ADK 1.x names the model's span `call_llm`.
