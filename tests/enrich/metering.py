@@ -42,6 +42,7 @@ class Metered:
             self.ledger,
             Versions(self.rules.ruleset_id, "0"),
             failures=self.rules.failures,
+            flags=self.rules.flags,
         )
 
     def read(self, *spans: Any) -> list[Reading]:

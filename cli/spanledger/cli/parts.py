@@ -56,6 +56,7 @@ class OpenWorker:
             Versions(rules.ruleset_id, version("spanledger")),
             horizon_ns=self.ledger.horizon_ns,
             failures=rules.failures,
+            flags=rules.flags,
         )
         engine.reopen(self.ledger.reopen())
         self._source = JournalReader(self._folder.journal, self.ledger.position)

@@ -13,6 +13,7 @@ from spanledger.enrich.dialects.registry import SHIPPED
 from spanledger.enrich.dialects.versions import bounds
 from spanledger.enrich.engine import Policy
 from spanledger.enrich.failure_config import FailureConfig
+from spanledger.enrich.flag_config import FlagConfig
 from spanledger.enrich.meter_config import MeterConfig, meters_from
 from spanledger.enrich.payers import ALLOCATION, RESOURCE_PAYERS, SPAN_PAYERS, PayerRules
 from spanledger.enrich.rules import Rules, make_rules
@@ -63,6 +64,7 @@ class EnrichConfig(BaseModel):
     meters: list[MeterConfig] = Field(default_factory=list, description="Prices of tools, retrieval, remote agents and own compute.")
 
     failures: FailureConfig = Field(default_factory=FailureConfig, description="What failed calls cost us, and whether customers pay.")
+    flags: FlagConfig = Field(default_factory=FlagConfig, description="What is remarked on calls.")
 
     @field_validator("meters")
     @classmethod
@@ -106,7 +108,7 @@ def rules_from(config: EnrichConfig) -> Rules:
         resource=_merged(config.payers.resource, RESOURCE_PAYERS, config.payers.defaults),
         allocation=(*config.payers.allocation, *(ALLOCATION if config.payers.defaults else ())),
     )
-    return make_rules(dialects, payers, meters_from(config.meters), config.failures.policy())
+    return make_rules(dialects, payers, meters_from(config.meters), config.failures.policy(), config.flags.rules())
 
 
 def policy_from(config: EnrichConfig) -> Policy:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, Protocol
 from spanledger.enrich.book import Prices, Versions, drafts, identified, keep_price, reason_of_change, reversal, same_content
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.failures import SHIPPED_POLICY, FailurePolicy
+from spanledger.enrich.findings import NO_FLAGS, FlagRules, flagged
 from spanledger.enrich.links import memory_keys, probe_keys
 from spanledger.enrich.merge import teller
 from spanledger.enrich.open_traces import DAY_NS, OpenTrace, TraceKey
@@ -70,7 +71,8 @@ class Engine:
     """Settles spans into ledger entries. Call `add` for what came, `tick` now and then, store its batch, then `committed`.
 
     `horizon_ns` is the start of the latest span the ledger holds: spans later than that cannot have stored twins. The
-    default asks the ledger always. `failures` says what failed calls cost.
+    default asks the ledger always. `failures` says what failed calls cost,
+    `flags` what is remarked on calls.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class Engine:
         *,
         horizon_ns: int | None = None,
         failures: FailurePolicy = SHIPPED_POLICY,
+        flags: FlagRules = NO_FLAGS,
     ) -> None:
         self._failures = failures
+        self._flags = flags if flags.any else None
         self._prices, self._policy, self._history, self._versions = prices, policy, history, versions
         self._traces: dict[TraceKey, OpenTrace] = {}
         self._pending: dict[TraceKey, OpenTrace] = {}
@@ -302,7 +306,11 @@ class Engine:
         by_trace = {trace.key[1]: trace for trace in cluster}
         deferred = False
         wanted: dict[tuple[bytes, bytes, int], CostEvent] = {}
-        for charge in settle([trace.spans for trace in cluster]):
+        traces = [trace.spans for trace in cluster]
+        charges = settle(traces)
+        if self._flags is not None:
+            charges = flagged(self._flags, charges, traces)
+        for charge in charges:
             rows = drafts(charge, self._prices, self._versions, now_ns, self._failures)
             waits = level != _EVERYTHING and _waits(charge, rows, level)
             for row in rows:
@@ -322,7 +330,10 @@ class Engine:
     def _settle_first(self, trace: OpenTrace, level: int, now_ns: int, events: list[CostEvent]) -> bool:
         """The same for a trace alone of which nothing is booked yet: there is nothing to compare with."""
         deferred = False
-        for charge in settle((trace.spans,)):
+        charges = settle((trace.spans,))
+        if self._flags is not None:
+            charges = flagged(self._flags, charges, (trace.spans,))
+        for charge in charges:
             rows = drafts(charge, self._prices, self._versions, now_ns, self._failures)
             if level != _EVERYTHING and _waits(charge, rows, level):
                 deferred = True

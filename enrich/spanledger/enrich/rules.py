@@ -12,6 +12,7 @@ from typing import Any
 from spanledger.enrich.dialects.dialect import Dialect
 from spanledger.enrich.dialects.registry import SHIPPED
 from spanledger.enrich.failures import SHIPPED_POLICY, FailurePolicy
+from spanledger.enrich.findings import NO_FLAGS, FlagRules
 from spanledger.enrich.meters import Meter
 from spanledger.enrich.payers import DEFAULT_RULES, PayerRules
 
@@ -25,13 +26,18 @@ class Rules:
     ruleset_id: str
     meters: tuple[Meter, ...] = ()
     failures: FailurePolicy = SHIPPED_POLICY
+    flags: FlagRules = NO_FLAGS
 
 
 def make_rules(
-    dialects: tuple[Dialect, ...], payers: PayerRules, meters: tuple[Meter, ...] = (), failures: FailurePolicy = SHIPPED_POLICY
+    dialects: tuple[Dialect, ...],
+    payers: PayerRules,
+    meters: tuple[Meter, ...] = (),
+    failures: FailurePolicy = SHIPPED_POLICY,
+    flags: FlagRules = NO_FLAGS,
 ) -> Rules:
     """Rules with their id."""
-    return Rules(dialects, payers, _digest((dialects, payers, meters, failures)), meters, failures)
+    return Rules(dialects, payers, _digest((dialects, payers, meters, failures, flags)), meters, failures, flags)
 
 
 @cache
