@@ -195,6 +195,22 @@ def test_twins_pair_one_to_one() -> None:
     assert len(charged(*framework, *sdk)) == 3
 
 
+def test_two_calls_at_once_with_three_tellers_each_stay_two() -> None:
+    # a framework over an SDK, and a message afterwards; both runs have the same counts at the same time
+    def run(n: int) -> list[dict[bytes, Reading]]:
+        told = chat(f"fw{n}", (10, 1), chat(f"sdk{n}", (10, 1), scope="openai@1", ms=(6, 94)), scope="framework@1", ms=(5, 95))
+        return [spans(told, f"t{n}"), spans(chat(f"msg{n}", (10, 1), scope="autogen@1", ms=(96, 97), extra=LATER), f"m{n}")]
+
+    for order in ((1, 2), (2, 1)):
+        assert len(charged(*(trace for n in order for trace in run(n)))) == 2
+
+
+def test_a_pair_takes_no_teller_of_another_response() -> None:
+    one = chat("fw", (10, 1), chat("sdk", (10, 1), scope="openai@1", ms=(6, 94), response_id="r1"), scope="framework@1", ms=(5, 95))
+    other_call = chat("other", (10, 1), scope="elsewhere@1", ms=(10, 90), response_id="r2")
+    assert len(charged(spans(one, "t1"), spans(other_call, "t2"))) == 2
+
+
 def test_a_tenant_on_the_root_reaches_every_call_below() -> None:
     tree = other("http", agent("agent", tool("tool", agent("sub", chat("a", (10, 1))))), payers=pays("acme", session="s1"))
     charge = only(spans(tree))

@@ -17,7 +17,7 @@ The rules, in the order they are applied (DESIGN "Settle"):
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from spanledger.enrich.inherit import Inheritance, lend_payers, own_payers
@@ -131,19 +131,25 @@ class _Settlement:
 
     def _told_together(self, nested: Mapping[int, Sequence[tuple[int, bool]]]) -> list[list[int]]:
         """The calls as groups of their tellers; inference spans that restate others go to `restated`."""
-        self.leader = {i: i for i in self.calls}
-        self._join_by_response_id()
-        self._join_twins()
-        aggregates = self._aggregates(nested)
+        several = self._aggregates(nested, lambda i: i)  # as far as structure alone tells; twins may prove to be one
+        self._join_tellers(self.calls, {outer: inner[0][0] for outer, inner in nested.items() if outer not in several})
+        aggregates = self._aggregates(nested, self._find)
+        chains = {outer: inner[0][0] for outer, inner in nested.items() if outer not in aggregates}
         if aggregates:
             self.restated = sorted(aggregates)
-            self.leader = {i: i for i in self.calls if i not in aggregates}
-            self._join_by_response_id()
-            self._join_twins()
-        for outer, inner in nested.items():
-            if outer not in aggregates:
-                self._join(outer, inner[0][0])
+            self._join_tellers([i for i in self.calls if i not in aggregates], chains)
+        else:
+            for outer, inner in chains.items():
+                self._join(outer, inner)
         return self._groups()
+
+    def _join_tellers(self, calls: Sequence[int], chains: Mapping[int, int]) -> None:
+        """Join these calls' tellers: first the certain ones, so that what is already told by somebody pairs with nobody like them."""
+        self.leader = {i: i for i in calls}
+        self._join_by_response_id()
+        for outer, inner in chains.items():
+            self._join(outer, inner)
+        self._join_twins()
 
     # -- which spans are one call ------------------------------------------------------------------------------------
 
@@ -213,18 +219,24 @@ class _Settlement:
             if call is not None and call.usage is not None and bears_usage(call):
                 usage = call.usage
                 buckets[self.nodes[i].resource.service, usage.input_tokens or 0, usage.output_tokens or 0].append(i)
-        for bucket in buckets.values():
-            if len(bucket) < 2 or len({teller(self.nodes[i]) for i in bucket}) < 2:
-                continue
-            self._pair(bucket)
-
-    def _pair(self, bucket: Sequence[int]) -> None:
-        nodes = self.nodes
+        pairing = [bucket for bucket in buckets.values() if len(bucket) > 1 and len({teller(self.nodes[i]) for i in bucket}) > 1]
+        if not pairing:
+            return
         tellers: dict[int, set[tuple[str, str]]] = defaultdict(set)
-        for i in bucket:
-            tellers[self._find(i)].add(teller(nodes[i]))
+        ids: dict[int, set[str]] = defaultdict(set)
+        for i in self.leader:
+            call = self.nodes[i].call
+            tellers[self._find(i)].add(teller(self.nodes[i]))
+            if call is not None and call.response_id is not None and call.response_id_unique:
+                ids[self._find(i)].add(call.response_id)
+        for bucket in pairing:
+            self._pair(bucket, tellers, ids)
+
+    def _pair(self, bucket: Sequence[int], tellers: dict[int, set[tuple[str, str]]], ids: dict[int, set[str]]) -> None:
+        nodes = self.nodes
         edges = [
             (
+                nodes[i].trace_id != nodes[j].trace_id,
                 _distance_ns(nodes[i], nodes[j]),
                 min(_identity(nodes[i]), _identity(nodes[j])),
                 max(_identity(nodes[i]), _identity(nodes[j])),
@@ -235,11 +247,12 @@ class _Settlement:
             for j in bucket[:n]
             if _detached_twins(nodes[i], nodes[j])
         ]
-        for _, _, _, i, j in sorted(edges):
+        for *_, i, j in sorted(edges):
             a, b = self._find(i), self._find(j)
-            if a != b and not tellers[a] & tellers[b] and not self._above(i, j) and not self._above(j, i):
-                self._join(i, j)
-                tellers[self._find(i)] = tellers[a] | tellers[b]
+            if a == b or tellers[a] & tellers[b] or (ids[a] and ids[b]) or self._above(i, j) or self._above(j, i):
+                continue
+            self._join(i, j)
+            tellers[self._find(i)], ids[self._find(i)] = tellers[a] | tellers[b], ids[a] | ids[b]
 
     def _above(self, one: int, other: int) -> bool:
         at, steps = self.up[other], 0
@@ -249,9 +262,9 @@ class _Settlement:
             at, steps = self.up[at], steps + 1
         return False
 
-    def _aggregates(self, nested: Mapping[int, Sequence[tuple[int, bool]]]) -> set[int]:
+    def _aggregates(self, nested: Mapping[int, Sequence[tuple[int, bool]]], call_of: Callable[[int], int]) -> set[int]:
         """Inference spans that restate others: several calls below, an agent between, or the only one below restates."""
-        found = {outer for outer, inner in nested.items() if len({self._find(i) for i, _ in inner}) > 1 or any(agent for _, agent in inner)}
+        found = {outer for outer, inner in nested.items() if len({call_of(i) for i, _ in inner}) > 1 or any(agent for _, agent in inner)}
         more = set(found)
         while more:
             more = {outer for outer, inner in nested.items() if outer not in found and any(i in found for i, _ in inner)}
