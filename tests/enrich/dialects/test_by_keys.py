@@ -23,6 +23,16 @@ OPENINFERENCE = {
     ("dialect", "attributes"),
     [
         (
+            "litellm-spans",
+            {
+                "gen_ai.operation.name": "acompletion",
+                "gen_ai.request.model": "gpt-5",
+                "gen_ai.usage.input_tokens": 10,
+                "gen_ai.usage.output_tokens": 5,
+                "metadata.usage_object": "{'prompt_tokens': 10, 'completion_tokens': 5, 'prompt_tokens_details': {'cached_tokens': 4}}",
+            },
+        ),
+        (
             "vercel-ai-spans",
             {
                 "ai.operationId": "ai.generateText.doGenerate",

@@ -1,9 +1,9 @@
 """Spans known by their keys under a scope of somebody else's naming: an application's own tracer, or another framework's spans rewritten.
 
-Frameworks that take a tracer from the application (the AI SDK's `experimental_telemetry.tracer`, Genkit, LangSmith) and processors that add
-OpenInference's keys to foreign spans leave the scope's name open. Asked after every family with scopes of its own; what the keys
-mean is said in the family's file. With OpenInference's keys a processor may leave the conventions' operation on the span, which goes
-before `openinference.span.kind`.
+Frameworks that take a tracer or its name from the application (the AI SDK's `experimental_telemetry.tracer`, Genkit, LangSmith, LiteLLM's
+OTEL_TRACER_NAME) and processors that add OpenInference's keys to foreign spans leave the scope's name open. Asked after every family
+with scopes of its own; what the keys mean is said in the family's file. With OpenInference's keys a processor may leave the conventions'
+operation on the span, which goes before `openinference.span.kind`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from spanledger.enrich.dialects.dialect import Dialect, When
 from spanledger.enrich.dialects.genkit import GENKIT
 from spanledger.enrich.dialects.langfuse import LANGFUSE
 from spanledger.enrich.dialects.langsmith import LANGSMITH
+from spanledger.enrich.dialects.litellm import LITELLM
 from spanledger.enrich.dialects.mlflow import MLFLOW
 from spanledger.enrich.dialects.openinference import ALL_INSIDE, ANY_FRAMEWORK
 from spanledger.enrich.dialects.vercel_ai import AI_SDK
@@ -32,5 +33,6 @@ DIALECTS: Final = (
     _by_key(LANGSMITH, "langsmith.span.kind"),
     _by_key(MLFLOW, "mlflow.spanType"),
     _by_key(GENKIT, "genkit:type"),
+    _by_key(LITELLM, "metadata.usage_object"),
     replace(_by_key(ANY_FRAMEWORK, "openinference.span.kind"), shapes=(ALL_INSIDE,)),
 )
