@@ -195,6 +195,23 @@ def test_twins_pair_one_to_one() -> None:
     assert len(charged(*framework, *sdk)) == 3
 
 
+@pytest.mark.parametrize(
+    ("lost", "charges"),
+    [
+        (chat("call", (10, 1), ms=(10, 90)), [("call", 10, 1)]),
+        (chat("call", (10, 1), ms=(10, 2000)), [("agent", 30, 3), ("call", 10, 1)]),
+        (chat("call", (31, 1), ms=(10, 90)), [("agent", 30, 3), ("call", 31, 1)]),
+    ],
+    ids=["within", "not within", "more than the agent tells of"],
+)
+def test_an_agent_may_restate_a_call_whose_step_was_dropped(lost: Node, charges: list[tuple[str, int, int]]) -> None:
+    tree = agent("agent", chat("silent"), tokens=(30, 3), ms=(0, 100))
+    below = {reading.span_id: reading for reading in readings(lost, parent=b"dropped.")}
+    assert charged({**spans(tree), **below}) == charges
+    # a call that is a root of its own hangs on nothing that is missing
+    assert charged({**spans(tree), **spans(lost)})[0] == ("agent", 30, 3)
+
+
 def test_two_calls_at_once_with_three_tellers_each_stay_two() -> None:
     # a framework over an SDK, and a message afterwards; both runs have the same counts at the same time
     def run(n: int) -> list[dict[bytes, Reading]]:

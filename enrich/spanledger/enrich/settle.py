@@ -102,6 +102,7 @@ class _Settlement:
         nodes, up, covered = self.nodes, self.up, self.covered
         charges: list[Charge] = []
         silent: list[list[int]] = []
+        told: list[int] = []
         for members in groups:
             if len(members) == 1:
                 if not bears_usage(nodes[members[0]].call):
@@ -113,12 +114,15 @@ class _Settlement:
                     silent.append(members)
                     continue
                 charges.append(self._charge_of(members))
+            told += members
             for i in members:  # everything above has something charged below it
                 at = up[i]
                 while at >= 0 and at not in covered:
                     covered.add(at)
                     at = up[at]
         able = [i for i in (*self.restating, *self.restated) if i not in covered]
+        if able and told:
+            able = self._without_lost_calls(able, told)
         return charges + self._standing_in(able, silent) if able or silent else charges
 
     def _all_different(self) -> bool:
@@ -280,6 +284,27 @@ class _Settlement:
             self.covered.add(at)
             at = self.up[at]
 
+    def _without_lost_calls(self, able: Sequence[int], told: Sequence[int]) -> list[int]:
+        """`able` without aggregates that may restate charged calls whose way up is lost: steps between them were dropped or are still to come.
+
+        Such a call hangs on a span that is missing, in the aggregate's trace, within its time, and its counts fit into the aggregate's.
+        """
+        nodes = self.nodes
+        lost = [(i, top) for i in told if nodes[top := self._top(i)].parent_span_id]
+        for outer in able:
+            top_of_outer = self._top(outer)
+            if any(top != top_of_outer and _may_hold(nodes[outer], nodes[i], nodes[top]) for i, top in lost):
+                self.covered.add(outer)
+                self._cover(outer)
+        return [i for i in able if i not in self.covered]
+
+    def _top(self, i: int) -> int:
+        """The uppermost span above `i` that is here."""
+        steps = 0
+        while self.up[i] >= 0 and steps < len(self.nodes):
+            i, steps = self.up[i], steps + 1
+        return i
+
     def _standing_in(self, able: Iterable[int], silent: list[list[int]]) -> list[Charge]:
         """Aggregates with usage and nothing charged below, the innermost first; then the silent calls nobody stands for."""
         able = [i for i in able if bears_usage(self.nodes[i].call)]
@@ -371,6 +396,17 @@ class _Settlement:
                 break
             at, steps = self.up[at], steps + 1
         return "inference"
+
+
+def _may_hold(outer: Reading, call: Reading, top: Reading) -> bool:
+    """Whether an aggregate may have `call` below it, of whose way up `top` is the last span that is known."""
+    whole, part = outer.call, call.call
+    if outer.trace_id != call.trace_id or whole is None or part is None or whole.usage is None or part.usage is None:
+        return False
+    fits = (part.usage.input_tokens or 0) <= (whole.usage.input_tokens or 0) and (part.usage.output_tokens or 0) <= (
+        whole.usage.output_tokens or 0
+    )
+    return fits and _within(top, outer)
 
 
 def _identity(reading: Reading) -> tuple[bytes, bytes]:
