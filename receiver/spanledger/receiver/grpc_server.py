@@ -99,13 +99,13 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no 
         return accepted_protobuf(taken.accepted)
 
     def _receive(self, requests: Iterator[bytes], context: Any) -> bytes:
-        try:
-            with self.patience.with_call(context):
+        with self.patience.with_call(context) as waiting:
+            try:
                 return next(requests)
-        except StopIteration:
-            raise Refused(MALFORMED, "the call carries no message") from None
-        except grpc.RpcError:  # cut off by either side, or larger than the limit: grpc has answered that
-            raise Refused(NO_MESSAGE, "the message did not arrive") from None
+            except (StopIteration, grpc.RpcError) as error:  # grpc raises either for a call that was cut off
+                if isinstance(error, StopIteration) and not waiting.is_up:
+                    raise Refused(MALFORMED, "the call carries no message") from None
+                raise Refused(NO_MESSAGE, "the message did not arrive") from None
 
     def _refuse(self, answer: Refused) -> Any:
         def answer_at_once(_requests: object, context: Any) -> bytes:

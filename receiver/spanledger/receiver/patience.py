@@ -6,7 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A call that waits for its message, until a time of the monotonic clock."""
+
+    until: float
+    context: Any
+    is_up: bool = False
 
 
 class Patience:
@@ -14,20 +24,20 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._waiting: dict[object, tuple[float, Any]] = {}  # oldest first, as they are added
+        self._waiting: dict[int, Waiting] = {}  # oldest first, as they are added
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="otlp-grpc-patience", daemon=True)
         self._thread.start()
 
     @contextmanager
-    def with_call(self, context: Any) -> Iterator[None]:
-        """The time inside counts as waiting; `context.cancel()` is called when it is up."""
-        token = object()
-        self._waiting[token] = (time.monotonic() + self._seconds, context)
+    def with_call(self, context: Any) -> Iterator[Waiting]:
+        """The time inside counts as waiting; when it is up, `context.cancel()` is called and the Waiting says so."""
+        waiting = Waiting(time.monotonic() + self._seconds, context)
+        self._waiting[id(waiting)] = waiting
         try:
-            yield
+            yield waiting
         finally:
-            del self._waiting[token]
+            del self._waiting[id(waiting)]
 
     def stop(self) -> None:
         """Watch no more."""
@@ -37,7 +47,8 @@ class Patience:
     def _watch(self) -> None:
         while not self._stopped.wait(min(self._seconds / 2, 1.0)):
             now = time.monotonic()
-            for until, context in list(self._waiting.values()):
-                if until > now:
+            for waiting in list(self._waiting.values()):
+                if waiting.until > now:
                     break
-                context.cancel()
+                waiting.is_up = True
+                waiting.context.cancel()
