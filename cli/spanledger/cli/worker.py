@@ -25,7 +25,9 @@ from spanledger.receiver.journal import Record
 _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.02
 _RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
-_POLL_BYTES = 4 << 20
+_POLL_BYTES = 1 << 20
+_TICK_SPANS = 8_192
+"""Spans are settled in portions of about this size, while they are still in the processor's cache; a commit stores many portions."""
 PAUSE_VARIABLE = "SPANLEDGER_TEST_PAUSE_COMMITS"
 """A seam for crash tests: while the file it names exists, nothing is committed."""
 
@@ -120,7 +122,9 @@ class Worker:
         self._batch_spans, self._batch_seconds = batch_spans, batch_seconds
         self._clock_ns = now_ns
         self._last_ns = 0
-        self._since_commit = 0
+        self._since_commit = self._since_tick = 0
+        self._events: list[CostEvent] = []
+        self._readings: list[Reading] = []
         self._next_commit = time.monotonic() + batch_seconds
         self._open_position = book.position
         self.stats = Stats(position=source.position, committed_position=book.position, open_position=book.position)
@@ -161,11 +165,22 @@ class Worker:
             self._engine.add(readings)
             self._quarantine.add(problems, record.received_ns)
             self._since_commit += len(readings)
+            self._since_tick += len(readings)
             self.stats = self.stats._replace(
                 spans=self.stats.spans + len(readings), quarantined=self.stats.quarantined + len(problems), position=end
             )
             start = end
+        if self._since_tick >= _TICK_SPANS and not _paused():
+            self._settle(self._now_ns())
         return bool(records)
+
+    def _settle(self, now_ns: int, *, final: bool = False) -> int | None:
+        """Settle what is ready, for the next commit to store; the oldest position that still waits, or None."""
+        batch = self._engine.tick(now_ns, final=final)
+        self._events += batch.events
+        self._readings += batch.readings
+        self._since_tick = 0
+        return batch.open_position
 
     def _read(self, record: Record, position: int) -> tuple[list[Reading], list[Problem]]:
         """The readings of a record. One that our own code fails on is set aside, so that it cannot hold up all behind it."""
@@ -188,15 +203,17 @@ class Worker:
         if _paused():
             return
         now_ns = self._now_ns()
-        batch = self._engine.tick(now_ns, final=final)
+        waiting = self._settle(now_ns, final=final)
+        batch = Batch(self._events, self._readings, waiting)
         position = self._source.position
-        open_position = position if batch.open_position is None else batch.open_position
+        open_position = position if waiting is None else waiting
         if batch.events or batch.readings or position != self._book.position or open_position != self._open_position:
             began = time.perf_counter()
             self._store(batch, position, open_position, now_ns)
             self._count(batch, time.perf_counter() - began)
             self._open_position = open_position
         self._engine.committed()
+        self._events, self._readings = [], []
         self._since_commit = 0
         self._next_commit = time.monotonic() + self._batch_seconds
         self.stats = self.stats._replace(

@@ -68,7 +68,7 @@ class Batch(NamedTuple):
 
 
 class Engine:
-    """Settles spans into ledger entries. Call `add` for what came, `tick` now and then, store its batch, then `committed`.
+    """Settles spans into ledger entries. Call `add` for what came, `tick` now and then, store the batches, then `committed`.
 
     `horizon_ns` is the start of the latest span the ledger holds: spans later than that cannot have stored twins. The
     default asks the ledger always. `failures` says what failed calls cost,
@@ -129,7 +129,10 @@ class Engine:
             self._pending[key] = trace
 
     def tick(self, now_ns: int, *, final: bool = False) -> Batch:
-        """Settle what is ready at `now_ns`; with `final`, everything. The batch must be stored before the next tick."""
+        """Settle what is ready at `now_ns`; with `final`, everything.
+
+        Batches must be stored in the order of their ticks, and `committed` called only when all of them are.
+        """
         fresh = self._merge_incoming()
         events: list[CostEvent] = []
         done: set[TraceKey] = set()
