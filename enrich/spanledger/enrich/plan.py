@@ -7,77 +7,49 @@ remembered by those texts; what differs from span to span (counts, ids) is read 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from operator import itemgetter
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
-from spanledger.enrich.dialects.dialect import SHAPE_PARTS, Dialect, Shape, condition_refs, conditions, number_refs, text_refs
+from spanledger.enrich.dialects.dialect import Dialect, condition_refs, conditions, number_refs, text_refs
 from spanledger.enrich.interpret import PayerRefs, What, payer_refs, read_payers, read_what
 from spanledger.enrich.kept import PRUNED_PREFIX
+from spanledger.enrich.lookups import FactMap, getter, lookups_of, present, usual_getter
 from spanledger.enrich.payers import FIELDS, PayerRules
 from spanledger.enrich.records import Call, Kind, Payers, Usage, UsageState
 from spanledger.enrich.refs import split_ref
-from spanledger.enrich.usage import COUNT_MAX, EXTRA, reckon, sane_count
+from spanledger.enrich.usage import COUNT_MAX, reckon, sane_count
 from spanledger.enrich.view import TEXT_MAX, View
 
 _MEMO_MAX: Final = 8192
 _NO_OUTPUT: Final = frozenset({"embeddings", "rerank", "moderation", "speech", "image_generation", "transcription", "audio"})
 """Operations whose result is no tokens: an absent output count is no gap."""
 _MISSING: Final[UsageState] = "missing"
+_NO_FLAGS: Final[tuple[str, ...]] = ()
 _ASK_NAME: Final = object()
 """Remembered for texts that leave the decision to the span's name or kind."""
-FactMap = Mapping[Any, Any]
 _T = TypeVar("_T")
 _new_call = tuple.__new__
 _new_usage = tuple.__new__
 
 
-class _Lookups(NamedTuple):
-    """What a set of keys leaves of a shape: where each count is, and whether the usual reading settles it.
-
-    `plain` and `refs` are (index into the counts, attribute or reference). `basis` is not "" where totals include every
-    part that can be there, so that two comparisons settle a span.
-    """
-
-    shape: Shape
-    plain: tuple[tuple[int, str], ...]
-    refs: tuple[tuple[int, str], ...]
-    size: int
-    basis: str
-
-
 class Plan:
     """Reads spans with one set of keys by one dialect. `known` are payers by the references they were found at, shared by all plans."""
-
-    __slots__ = (
-        *(
-            "_attempt",
-            "_cost",
-            "_dialect",
-            "_dynamic",
-            "_facts_key",
-            "_ids",
-            "_lookups",
-            "_made_up",
-            "_prompts",
-            "_steady",
-            "_told",
-            "_unique_ids",
-        ),
-        *("_what", "_what_key", "_who", "_who_key", "_who_refs"),
-    )
 
     def __init__(self, dialect: Dialect, keys: frozenset[str], payers: PayerRules, known: dict[PayerRefs, dict[Any, Payers]]) -> None:
         self._dialect = dialect
         self._unique_ids = dialect.response_id_unique
         self._made_up = re.compile("|".join(dialect.made_up_ids)) if dialect.made_up_ids else None
         self._who_refs = payer_refs({name: _payer_refs(dialect, payers, name) for name in FIELDS}, payers.allocation, keys, "span")
-        self._lookups = tuple(_lookups_of(shape, keys) for shape in dialect.shapes)
-        self._ids = _present(dialect.response_id, keys)
-        self._prompts = _present(dialect.prompt, keys)
-        self._cost = _present(dialect.emitter_cost, keys)
-        self._attempt = _present(dialect.attempt, keys)
+        self._lookups = tuple(lookups_of(shape, keys) for shape in dialect.shapes)
+        self._ids = present(dialect.response_id, keys)
+        one_id = len(self._ids) == 1 and "#" not in self._ids[0] and not dialect.json_scalars and self._made_up is None
+        self._plain_id = self._ids[0] if one_id else None
+        self._usage_kind: Kind = dialect.usage_kind  # type: ignore[assignment]  # a table's text; the registry's tests hold it to the kinds
+        self._name, self._needs_model = dialect.name, dialect.usage_needs_model
+        self._usual, self._usual_basis = usual_getter(dialect, self._lookups)
+        self._prompts = present(dialect.prompt, keys)
+        self._cost = present(dialect.emitter_cost, keys)
+        self._attempt = present(dialect.attempt, keys)
         counted = any(lookups is not None for lookups in self._lookups)
         self._steady = not (counted or self._ids or self._prompts or self._cost or self._attempt)
         refs = [ref for ref in (*text_refs(dialect), *condition_refs(dialect)) if not ref.startswith("$") and split_ref(ref)[0] in keys]
@@ -85,7 +57,7 @@ class Plan:
         apart = {*number_refs(dialect), *dialect.response_id, *dialect.prompt}
         what_keys = {ref for ref in refs if "#" not in ref and ref not in apart}
         who_keys = self._who_refs.keys()
-        self._what_key, self._who_key, self._facts_key = _getter(what_keys), _getter(who_keys), _getter(what_keys | who_keys)
+        self._what_key, self._who_key, self._facts_key = getter(what_keys), getter(who_keys), getter(what_keys | who_keys)
         self._what: dict[Any, Any] = {}
         self._who = known.setdefault(self._who_refs, {})
         self._told: dict[Any, Any] = {}
@@ -107,15 +79,15 @@ class Plan:
         if what is None or what is _ASK_NAME:
             what = self._read_what(facts, span)
         call = self._read_call(what, facts, span)
-        kind = what.kind
+        kind = what[0]
         if kind is None:
-            return ("other" if call is None else self._dialect.usage_kind), _operation(what, call), payers, call, what.failed
-        return kind, what.operation, payers, call, what.failed
+            return ("other" if call is None else self._usage_kind), _operation(what, call), payers, call, what.failed
+        return kind, what[1], payers, call, what[13]
 
     def _read_steady(self, facts: FactMap, span: Any) -> Any:
         """Read and remember the whole result of a span without counts or ids."""
         what, payers = self._read_what(facts, span), read_payers(self._view(facts, span), self._who_refs, "span")
-        result = what.kind or "other", what.operation, payers, self._read_call(what, facts, span), what.failed
+        result = what[0] or "other", what[1], payers, self._read_call(what, facts, span), what[13]
         if self._dynamic:
             return result
         key = self._facts_key(facts)
@@ -124,7 +96,7 @@ class Plan:
             key = (key, span.name, span.kind)
         return _remember(self._told, key, result)
 
-    def _read_what(self, facts: FactMap, span: Any) -> What:
+    def _read_what(self, facts: FactMap, span: Any) -> Any:
         """What the texts say, remembered by them and, where they leave it to these, the span's name and kind."""
         if self._dynamic:
             return read_what(self._dialect, self._view(facts, span))
@@ -138,45 +110,67 @@ class Plan:
             _remember(self._what, key, _ASK_NAME)
             return _remember(self._what, (key, span.name, span.kind), what)
         if found is not _ASK_NAME:
-            return found  # type: ignore[no-any-return]  # the other values are What
+            return found
         key = (key, span.name, span.kind)
         found = self._what.get(key)
         return _remember(self._what, key, read_what(self._dialect, self._view(facts, span))) if found is None else found
 
     def _read_call(self, what: What, facts: FactMap, span: Any) -> Call | None:
-        kind = what.kind
+        kind, _, provider, request_model, response_model, tier, region, error_type, tool_name, _, state, named, ignored, _ = what
         if kind == "other":
             return None
         usage: Usage | None = None
-        basis, state = "", _MISSING
-        flags: tuple[str, ...] = ()
-        if not what.ignored and kind != "tool":
-            usage, basis, flags, state = self._read_usage(what, facts, span)
-        if kind is None and (usage is None or (self._dialect.usage_needs_model and not what.named)):
+        basis, flags = "", _NO_FLAGS
+        if ignored or kind == "tool":
+            state = _MISSING
+        else:
+            if self._usual is not None:
+                usage = self._usual_usage(facts)
+            if usage is None:
+                usage, basis, flags, state = self._read_usage(what, facts, span)
+            else:
+                basis, state = self._usual_basis, "aggregate" if kind == "aggregate" else state
+        if kind is None and (usage is None or (self._needs_model and not named)):
             return None
-        response_id = self._read_id(facts, span) if self._ids else None
         return _new_call(
             Call,
             (
-                self._dialect.name,
+                self._name,
                 basis,
-                what.provider,
-                what.request_model,
-                what.response_model,
-                response_id,
+                provider,
+                request_model,
+                response_model,
+                self._read_id(facts, span) if self._ids else None,
                 self._unique_ids,
-                what.service_tier,
-                what.region,
+                tier,
+                region,
                 usage,
                 state,
                 self._read_cost(facts, span) if self._cost else None,
-                what.error_type,
+                error_type,
                 self._read_attempt(facts, span) if self._attempt else None,
-                what.tool_name,
+                tool_name,
                 self._read_prompt(facts) if self._prompts else None,
                 flags,
             ),
         )
+
+    def _usual_usage(self, facts: FactMap) -> Usage | None:
+        """The usage of a span whose counts are all sane and within their totals, as nearly all are; None for any other."""
+        facts[None] = None  # type: ignore[index]  # a dict, and what no rule reads is None: for the counts that are not there
+        given, made, read, write, reasoning = self._usual(facts)  # type: ignore[misc]  # asked only where it is set
+        if (
+            type(given) is int
+            and type(made) is int
+            and 0 < given <= COUNT_MAX
+            and 0 <= made <= COUNT_MAX
+            and (read is None or (type(read) is int and read >= 0))
+            and (write is None or (type(write) is int and write >= 0))
+            and (read or 0) + (write or 0) <= given
+            and (reasoning is None or (type(reasoning) is int and 0 <= reasoning <= made))
+        ):
+            return _new_usage(Usage, (given, made, read, write, None, None, reasoning, ()))
+        return None
 
     def _read_usage(self, what: What, facts: FactMap, span: Any) -> tuple[Usage | None, str, tuple[str, ...], UsageState]:
         """(usage, basis, flags, state) of the first shape that applies and counts something."""
@@ -195,11 +189,6 @@ class Plan:
                 for place, ref in lookups.refs:
                     if counts[place] is None:
                         counts[place] = sane_count(view.get(ref), odd)
-            if lookups.basis and not odd:
-                given, made, _, read, write, short, long, reasoning = counts
-                if given and made is not None and (read or 0) + (write or 0) <= given and (reasoning or 0) <= made:
-                    usage = _new_usage(Usage, (given, made, read, write, short, long, reasoning, ()))
-                    return usage, lookups.basis, (), "aggregate" if what.kind == "aggregate" else what.state
             reckoned = reckon(lookups.shape, counts, odd)
             if reckoned.usage is not None:
                 return _judged(what, reckoned.usage, reckoned.basis, reckoned.flags)
@@ -209,8 +198,8 @@ class Plan:
         return View(facts, span, json_scalars=self._dialect.json_scalars)
 
     def _read_id(self, facts: FactMap, span: Any) -> str | None:
-        if len(self._ids) == 1 and not self._dialect.json_scalars and self._made_up is None:
-            value = facts.get(self._ids[0])
+        if self._plain_id is not None:
+            value = facts[self._plain_id]
             if type(value) is str and value and len(value) <= TEXT_MAX and not value.startswith(PRUNED_PREFIX):
                 return value
         response_id = self._view(facts, span).text(self._ids)
@@ -271,48 +260,6 @@ def _compares_counts(dialect: Dialect, keys: frozenset[str]) -> bool:
 def _payer_refs(dialect: Dialect, payers: PayerRules, name: str) -> tuple[str, ...]:
     refs = (*payers.span.get(name, ()), *dialect.payers.get(name, ()))
     return tuple(ref for ref in dict.fromkeys(refs) if ref not in dialect.not_payers)
-
-
-def _present(refs: tuple[str, ...], keys: frozenset[str]) -> tuple[str, ...]:
-    return tuple(ref for ref in refs if split_ref(ref)[0] in keys)
-
-
-def _lookups_of(shape: Shape, keys: frozenset[str]) -> _Lookups | None:
-    extras = sorted(shape.extra)
-    lists = [*(getattr(shape, part) for part in SHAPE_PARTS), *(shape.extra[unit] for unit in extras)]
-    found = [(place, ref) for place, refs in enumerate(lists) for ref in refs if split_ref(ref)[0] in keys]
-    if not any(place < EXTRA for place, _ in found):
-        return None
-    plain = [(place, ref) for place, ref in found if "#" not in ref]
-    more = [(place, ref) for place, ref in found if "#" in ref]
-    if any(place in {p for p, _ in plain} for place, _ in more):  # one order of preference for both
-        plain, more = [], found
-    return _Lookups(
-        shape, tuple(plain), tuple(more), len(lists) if any(place >= EXTRA for place, _ in found) else EXTRA, _usual_basis(shape, found)
-    )
-
-
-def _usual_basis(shape: Shape, found: list[tuple[int, str]]) -> str:
-    """The basis of spans with these keys where nothing but the usual reading applies; "" where more has to be looked at."""
-    places = {place for place, _ in found}
-    parts = {3: "cache_read", 4: "cache_write", 7: "reasoning"}
-    usual = (
-        places <= {0, 1, 3, 4, 7}
-        and all(part in shape.inside for place, part in parts.items() if place in places)
-        and not (shape.doubled or shape.rest_of_total or shape.zero_is_unknown or shape.untold)
-    )
-    if not usual:
-        return ""
-    notes = [shape.name, "input_includes_cache" if places & {3, 4} else "", "output_includes_reasoning" if 7 in places else ""]
-    return ",".join(note for note in notes if note) or "as_told"
-
-
-def _getter(keys: set[str]) -> Callable[[FactMap], Any]:
-    return itemgetter(*sorted(keys)) if keys else _nothing
-
-
-def _nothing(_: FactMap) -> tuple[()]:
-    return ()
 
 
 def _remember(memo: dict[Any, _T], key: Any, value: _T) -> _T:

@@ -169,7 +169,7 @@ class _ScopeReader:
             kind, operation, payers, call, failed = plan.read(facts, span)
             if status := span.status:
                 failed = failed or wire.is_error(status)
-            if call is not None and (failed or call[9] is None) and span.events:
+            if call is not None and (failed or (call[9] is None and kind == "inference")) and span.events:
                 kind, operation, call = self._with_events(span, facts, kind, operation, call, failed)
             append(
                 new(

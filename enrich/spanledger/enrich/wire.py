@@ -69,8 +69,8 @@ def _build() -> dict[str, Any]:
             elif of:
                 field.oneof_index = 0
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]  # protobuf ships no types for the pool
-    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _MESSAGES}  # type: ignore[no-untyped-call]  # as above
+    pool.Add(file)
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _MESSAGES}
 
 
 _CLASSES: Final = _build()
