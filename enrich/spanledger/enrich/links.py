@@ -12,7 +12,7 @@ import xxhash
 from spanledger.enrich.records import Reading
 
 TWIN_BUCKET_NS: Final = 60_000_000_000
-"""Two detached spans of one call start within this time of each other; see `settle.twins`."""
+"""Two detached spans of one call start within this time of each other; see `tellers`."""
 
 _hash = xxhash.xxh3_64_intdigest
 

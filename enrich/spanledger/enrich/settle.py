@@ -16,18 +16,16 @@ The rules, in the order they are applied (DESIGN "Settle"):
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from spanledger.enrich.inherit import Inheritance, lend_payers, own_payers
-from spanledger.enrich.links import TWIN_BUCKET_NS
-from spanledger.enrich.merge import bears_usage, counts_agree, fullest, merged_call, models_agree, standing_call, teller
+from spanledger.enrich.merge import bears_usage, fullest, merged_call, standing_call, teller
 from spanledger.enrich.meters import parted, surface_of
 from spanledger.enrich.records import Call, Payers, Reading, UsageState
+from spanledger.enrich.tellers import Tellers, identity, is_above, within
 
 AGENT_OPERATIONS: Final = frozenset({"invoke_agent", "create_agent"})
-CLOCK_SLACK_NS: Final = 1_000_000
 _RETRIEVED: Final = frozenset({"embeddings", "rerank"})
 
 
@@ -87,7 +85,7 @@ class _Settlement:
 
     def __init__(self, nodes: Sequence[Reading], up: Sequence[int], calls: list[int], restating: list[int]) -> None:
         self.nodes, self.up, self.calls, self.restating = nodes, up, calls, restating
-        self.leader: dict[int, int] = {}
+        self.tellers = Tellers(nodes, up)
         self.restated: list[int] = []
         self.inherited = Inheritance(nodes, up)
         self.covered: set[int] = set()
@@ -136,42 +134,16 @@ class _Settlement:
     def _told_together(self, nested: Mapping[int, Sequence[tuple[int, bool]]]) -> list[list[int]]:
         """The calls as groups of their tellers; inference spans that restate others go to `restated`."""
         several = self._aggregates(nested, lambda i: i)  # as far as structure alone tells; twins may prove to be one
-        self._join_tellers(self.calls, {outer: inner[0][0] for outer, inner in nested.items() if outer not in several})
-        aggregates = self._aggregates(nested, self._find)
+        self.tellers.group(self.calls, {outer: inner[0][0] for outer, inner in nested.items() if outer not in several})
+        aggregates = self._aggregates(nested, self.tellers.find)
         chains = {outer: inner[0][0] for outer, inner in nested.items() if outer not in aggregates}
         if aggregates:
             self.restated = sorted(aggregates)
-            self._join_tellers([i for i in self.calls if i not in aggregates], chains)
+            self.tellers.group([i for i in self.calls if i not in aggregates], chains)
         else:
             for outer, inner in chains.items():
-                self._join(outer, inner)
-        return self._groups()
-
-    def _join_tellers(self, calls: Sequence[int], chains: Mapping[int, int]) -> None:
-        """Join these calls' tellers: first the certain ones, so that what is already told by somebody pairs with nobody like them."""
-        self.leader = {i: i for i in calls}
-        self._join_by_response_id()
-        for outer, inner in chains.items():
-            self._join(outer, inner)
-        self._join_twins()
-
-    # -- which spans are one call ------------------------------------------------------------------------------------
-
-    def _find(self, i: int) -> int:
-        while self.leader[i] != i:
-            self.leader[i] = i = self.leader[self.leader[i]]
-        return i
-
-    def _join(self, one: int, other: int) -> None:
-        a, b = self._find(one), self._find(other)
-        if a != b:
-            self.leader[max(a, b)] = min(a, b)
-
-    def _groups(self) -> list[list[int]]:
-        groups: dict[int, list[int]] = {}
-        for i in self.leader:
-            groups.setdefault(self._find(i), []).append(i)
-        return list(groups.values())
+                self.tellers.join(outer, inner)
+        return self.tellers.groups()
 
     def _nested(self) -> dict[int, list[tuple[int, bool]]]:
         """For each inference span, the nearest inference spans below it (with no tool between), and whether an agent is between."""
@@ -203,69 +175,6 @@ class _Settlement:
             steps += 1
         return -1, False
 
-    def _join_by_response_id(self) -> None:
-        by_id: dict[str, list[int]] = defaultdict(list)
-        for i in self.leader:
-            call = self.nodes[i].call
-            if call is not None and call.response_id is not None and call.response_id_unique:
-                by_id[call.response_id].append(i)
-        for same in by_id.values():
-            for n, i in enumerate(same):
-                for j in same[:n]:
-                    if _one_response(self.nodes[i], self.nodes[j]):
-                        self._join(i, j)
-
-    def _join_twins(self) -> None:
-        """Pair detached tellers one to one: closest in time first, a call never taking two spans of one teller."""
-        buckets: dict[tuple[str | None, int, int], list[int]] = defaultdict(list)
-        for i in self.leader:
-            call = self.nodes[i].call
-            if call is not None and call.usage is not None and bears_usage(call):
-                usage = call.usage
-                buckets[self.nodes[i].resource.service, usage.input_tokens or 0, usage.output_tokens or 0].append(i)
-        pairing = [bucket for bucket in buckets.values() if len(bucket) > 1 and len({teller(self.nodes[i]) for i in bucket}) > 1]
-        if not pairing:
-            return
-        tellers: dict[int, set[tuple[str, str]]] = defaultdict(set)
-        ids: dict[int, set[str]] = defaultdict(set)
-        for i in self.leader:
-            call = self.nodes[i].call
-            tellers[self._find(i)].add(teller(self.nodes[i]))
-            if call is not None and call.response_id is not None and call.response_id_unique:
-                ids[self._find(i)].add(call.response_id)
-        for bucket in pairing:
-            self._pair(bucket, tellers, ids)
-
-    def _pair(self, bucket: Sequence[int], tellers: dict[int, set[tuple[str, str]]], ids: dict[int, set[str]]) -> None:
-        nodes = self.nodes
-        edges = [
-            (
-                nodes[i].trace_id != nodes[j].trace_id,
-                _distance_ns(nodes[i], nodes[j]),
-                min(_identity(nodes[i]), _identity(nodes[j])),
-                max(_identity(nodes[i]), _identity(nodes[j])),
-                i,
-                j,
-            )
-            for n, i in enumerate(bucket)
-            for j in bucket[:n]
-            if _detached_twins(nodes[i], nodes[j])
-        ]
-        for *_, i, j in sorted(edges):
-            a, b = self._find(i), self._find(j)
-            if a == b or tellers[a] & tellers[b] or (ids[a] and ids[b]) or self._above(i, j) or self._above(j, i):
-                continue
-            self._join(i, j)
-            tellers[self._find(i)], ids[self._find(i)] = tellers[a] | tellers[b], ids[a] | ids[b]
-
-    def _above(self, one: int, other: int) -> bool:
-        at, steps = self.up[other], 0
-        while at >= 0 and steps < len(self.nodes):
-            if at == one:
-                return True
-            at, steps = self.up[at], steps + 1
-        return False
-
     def _aggregates(self, nested: Mapping[int, Sequence[tuple[int, bool]]], call_of: Callable[[int], int]) -> set[int]:
         """Inference spans that restate others: several calls below, an agent between, or the only one below restates."""
         found = {outer for outer, inner in nested.items() if len({call_of(i) for i, _ in inner}) > 1 or any(agent for _, agent in inner)}
@@ -285,7 +194,7 @@ class _Settlement:
             at = self.up[at]
 
     def _without_lost_calls(self, able: Sequence[int], told: Sequence[int]) -> list[int]:
-        """`able` without aggregates that may restate charged calls whose way up is lost: steps between them were dropped or are still to come.
+        """`able` without aggregates that may restate charged calls whose way up is lost: steps between were dropped or are still to come.
 
         Such a call hangs on a span that is missing, in the aggregate's trace, within its time, and its counts fit into the aggregate's.
         """
@@ -309,13 +218,13 @@ class _Settlement:
         """Aggregates with usage and nothing charged below, the innermost first; then the silent calls nobody stands for."""
         able = [i for i in able if bears_usage(self.nodes[i].call)]
         standing: dict[int, list[int]] = {}
-        for i in sorted(able, key=lambda i: (-self._depth(i), _identity(self.nodes[i]))):
+        for i in sorted(able, key=lambda i: (-self._depth(i), identity(self.nodes[i]))):
             if i not in self.covered:  # by one that stands further inside
                 standing[i] = []
                 self._cover(i)
         left = []
         for members in silent:
-            above = next((i for i in standing if any(self._above(i, m) for m in members)), None)
+            above = next((i for i in standing if any(is_above(self.up, i, m) for m in members)), None)
             if above is None:
                 left.append(members)
             else:
@@ -334,7 +243,7 @@ class _Settlement:
         if stands:
             chosen, others = members[0], members[1:]
         else:
-            members = sorted(members, key=lambda i: _identity(self.nodes[i]))
+            members = sorted(members, key=lambda i: identity(self.nodes[i]))
             best = fullest([self.nodes[i] for i in members], [self._depth(i) for i in members])
             chosen, others = members[best], members[:best] + members[best + 1 :]
         reading = self.nodes[chosen]
@@ -346,7 +255,7 @@ class _Settlement:
             call,
             payers,
             source,
-            tuple(sorted(_identity(self.nodes[i]) for i in others)),
+            tuple(sorted(identity(self.nodes[i]) for i in others)),
             self._surface(chosen),
             "aggregate" if stands else (call.usage_state if bears_usage(call) else "missing"),
             stands,
@@ -406,55 +315,4 @@ def _may_hold(outer: Reading, call: Reading, top: Reading) -> bool:
     fits = (part.usage.input_tokens or 0) <= (whole.usage.input_tokens or 0) and (part.usage.output_tokens or 0) <= (
         whole.usage.output_tokens or 0
     )
-    return fits and _within(top, outer)
-
-
-def _identity(reading: Reading) -> tuple[bytes, bytes]:
-    return reading.trace_id, reading.span_id
-
-
-def _distance_ns(one: Reading, other: Reading) -> int:
-    return abs(one.start_ns - other.start_ns) + abs(one.end_ns - other.end_ns)
-
-
-def _overlap(one: Reading, other: Reading) -> bool:
-    return one.start_ns <= other.end_ns and other.start_ns <= one.end_ns
-
-
-def _one_response(one: Reading, other: Reading) -> bool:
-    """Whether two spans with one response id tell of one call: ids alone are not unique everywhere."""
-    if one.call is None or other.call is None:
-        return False
-    return _overlap(one, other) and models_agree(one.call, other.call) and counts_agree(one.call, other.call)
-
-
-def _detached_twins(one: Reading, other: Reading) -> bool:
-    """Whether two spans with equal counts in one service are one call told by two tellers that share no id."""
-    a, b = one.call, other.call
-    if a is None or b is None or teller(one) == teller(other):
-        return False
-    if a.response_id and b.response_id and a.response_id_unique and b.response_id_unique:
-        return False
-    if abs(one.start_ns - other.start_ns) > TWIN_BUCKET_NS:
-        return False
-    together = _within(one, other) or _within(other, one) or _siblings(one, other) or _told_later(one, other) or _told_later(other, one)
-    return together and models_agree(a, b)
-
-
-def _within(inner: Reading, outer: Reading) -> bool:
-    """Whether one span's time is within another's, as clocks tell that round to milliseconds (JavaScript's do)."""
-    return outer.start_ns <= inner.start_ns + CLOCK_SLACK_NS and inner.end_ns <= outer.end_ns + CLOCK_SLACK_NS
-
-
-def _told_later(said: Reading, made: Reading) -> bool:
-    """Whether a span of an emitter that tells of calls after they have ended began after the other one's end."""
-    return said.call is not None and "call_time_untold" in said.call.flags and made.end_ns <= said.start_ns + CLOCK_SLACK_NS
-
-
-def _siblings(one: Reading, other: Reading) -> bool:
-    """Whether two spans stand side by side under one parent.
-
-    A framework may end its span when it hands out a stream, before the SDK's span of the same call begins (OpenInference
-    LlamaIndex 4.6); both still hang on the step that made the call.
-    """
-    return bool(one.parent_span_id) and one.parent_span_id == other.parent_span_id and one.trace_id == other.trace_id
+    return fits and within(top, outer)
