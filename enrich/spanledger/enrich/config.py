@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from spanledger.enrich.dialects.dialect import Dialect
 from spanledger.enrich.dialects.registry import SHIPPED
@@ -17,6 +17,8 @@ from spanledger.enrich.flag_config import FlagConfig
 from spanledger.enrich.meter_config import MeterConfig, meters_from
 from spanledger.enrich.payers import ALLOCATION, RESOURCE_PAYERS, SPAN_PAYERS, PayerRules
 from spanledger.enrich.rules import Rules, make_rules
+from spanledger.enrich.shared import SharedCost
+from spanledger.enrich.shared_config import SharedConfig, shared_from
 
 PayerField = Literal["tenant", "user", "session", "workflow", "agent", "feature", "environment", "initiator"]
 _DIALECT: TypeAdapter[Dialect] = TypeAdapter(Dialect)
@@ -66,6 +68,13 @@ class EnrichConfig(BaseModel):
     failures: FailureConfig = Field(default_factory=FailureConfig, description="What failed calls cost us, and whether customers pay.")
     flags: FlagConfig = Field(default_factory=FlagConfig, description="What is remarked on calls.")
 
+    shared: list[SharedConfig] = Field(default_factory=list, description="Shared costs that `report --allot` spreads by share of usage.")
+
+    @model_validator(mode="after")
+    def _shared_fit(self) -> EnrichConfig:
+        shared_from(self.shared, meters_from(self.meters))
+        return self
+
     @field_validator("meters")
     @classmethod
     def _named_once(cls, tables: list[MeterConfig]) -> list[MeterConfig]:
@@ -109,6 +118,11 @@ def rules_from(config: EnrichConfig) -> Rules:
         allocation=(*config.payers.allocation, *(ALLOCATION if config.payers.defaults else ())),
     )
     return make_rules(dialects, payers, meters_from(config.meters), config.failures.policy(), config.flags.rules())
+
+
+def shared_costs(config: EnrichConfig) -> tuple[SharedCost, ...]:
+    """The shared costs by name; they are no part of the rules, since nothing is booked by them."""
+    return shared_from(config.shared, meters_from(config.meters))
 
 
 def policy_from(config: EnrichConfig) -> Policy:

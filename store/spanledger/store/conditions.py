@@ -60,8 +60,10 @@ class Conditions:
         return " AND ".join(self._terms) or "true"
 
 
-def conditions(window: Range, filters: Filters = NO_FILTERS, *, as_of_ns: int | None = None) -> Conditions:
+def conditions(window: Range, filters: Filters = NO_FILTERS, *, as_of_ns: int | None = None, bound: str = "filter") -> Conditions:
     """The rows of a window that pass the filters, as booked by `as_of_ns`. Raises QueryError for an unknown dimension.
+
+    `bound` begins the names of the filters' values, for a query that has several conditions.
 
     A reversal repeats all that is filtered by, so whatever passes nets among itself.
     """
@@ -76,7 +78,7 @@ def conditions(window: Range, filters: Filters = NO_FILTERS, *, as_of_ns: int | 
     for number, (name, wanted) in enumerate(filters.items()):
         if name not in DIMENSIONS:
             raise QueryError(f"cannot filter by {name!r}; there are {', '.join(DIMENSIONS)}")
-        _add_filter(found, DIMENSIONS[name], wanted, f"filter_{number}")
+        _add_filter(found, DIMENSIONS[name], wanted, f"{bound}_{number}")
     return found
 
 

@@ -30,6 +30,11 @@ def report(
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Show how sure the cost is: shares of calls and cost by what is known, and bounds.")
     ] = False,
+    allot: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,…", help="Spread these shared costs of [[enrich.shared]] by share of usage.", show_default=False),
+    ] = None,
+    config: options.Config = None,
     output: options.Output = options.Format.table,
     tenant: Filters.Tenant = None,
     user: Filters.User = None,
@@ -50,6 +55,8 @@ def report(
     With --confidence, what providers measured and bill is the lower bound; the upper one adds, for every call of unknown or partly known
     usage or price, as much as brings it to the costliest measured call of its model in the window.
 
+    With --allot, shared costs are spread over whole months so that the parts sum exactly to the whole; nothing is booked by it.
+
     [bold]Examples[/bold]
 
       spanledger report
@@ -60,13 +67,22 @@ def report(
 
       spanledger report --by tenant.plan --confidence
 
+      spanledger report --allot vector-db --since 2026-11 --until 2026-12 --config spanledger.toml
+
       spanledger report --by model --tenant acme --since 2026-11-01 --until 2026-12-01
     """
     from spanledger.cli.filters import chosen
-    from spanledger.cli.reports import print_report
 
     filters = chosen(
         tenant=tenant, user=user, session=session, workflow=workflow, agent=agent, feature=feature,
         environment=environment, service=service, provider=provider, model=model,
     )  # fmt: skip
-    print_report(options.existing_data(data), by.split(","), since, until, tz, filters, limit, output, sureness=confidence)
+    data, names = options.existing_data(data), by.split(",")
+    if allot is not None:
+        from spanledger.cli.allotting import print_allotted
+
+        print_allotted(data, names, since, until, tz, allot.split(","), config, limit, output, refused=bool(filters) or confidence)
+        return
+    from spanledger.cli.reports import print_report
+
+    print_report(data, names, since, until, tz, filters, limit, output, sureness=confidence)
