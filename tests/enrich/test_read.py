@@ -193,3 +193,25 @@ def test_what_was_read_before_changes_nothing() -> None:
     ]
     for span in spans * 2:
         assert read(request_of(span), reader) == read(request_of(span))
+
+
+def test_the_order_of_attributes_changes_nothing() -> None:
+    """Every order is a way to the same plan, and however many come, few are remembered."""
+    reader = Reader(default_rules())
+    keys = [*CHAT, "tenant.id", "user.id"]
+    wanted = None
+    for seed in range(60):
+        random.Random(seed).shuffle(keys)  # noqa: S311  # repeatable orders, no secret
+        (reading,), _ = read(request_of(span_of({key: CHAT.get(key, "acme") for key in keys})), reader)
+        wanted = wanted or reading
+        assert reading == wanted
+
+
+def test_a_reader_that_saw_much_reads_on() -> None:
+    reader = Reader(default_rules())
+    for number in range(3000):
+        span = span_of({**CHAT, "tenant.id": f"t{number}", "gen_ai.request.model": f"m{number}", "gen_ai.usage.input_tokens": number + 1})
+        (reading,), _ = read(request_of(span, resource={"service.name": f"s{number}"}), reader)
+        assert (reading.payers.tenant, reading.resource.service) == (f"t{number}", f"s{number}")
+        assert reading.call is not None
+        assert (reading.call.request_model, reading.call.usage and reading.call.usage.input_tokens) == (f"m{number}", number + 1)

@@ -28,6 +28,8 @@ TIME_MAX: Final = (1 << 63) - 1
 """The last nanosecond a signed 64-bit time holds (the year 2262); later times are read as this and reported."""
 _SCOPE_MAX: Final = 256
 _PLANS_MAX: Final = 4096
+_ORDERS_MAX: Final = 4 * _PLANS_MAX
+"""Orders in which sets of keys came; one plan serves all orders of a set."""
 _SCOPES_MAX: Final = 2048
 _RESOURCES_MAX: Final = 2048
 _EVENTS_MAX: Final = 128
@@ -210,6 +212,8 @@ class _ScopeReader:
                 plan = MeteredPlan(plan, self._meters)
             self._picked[dialect.name, present] = plan
         if not self._by_values:
+            if len(self._plans) >= _ORDERS_MAX:
+                self._plans.clear()
             self._plans[keys] = plan
         return plan
 
