@@ -88,6 +88,8 @@ Value = str | int | float | bool | None
 Fact = tuple[str | None, Value]
 """An attribute that some rule reads, as (key, value); (None, None) for any other and for empty values ("", NaN, nothing)."""
 
+_Header = tuple[str | None, int, int, int, list[int]]
+"""Key, type of the value, size of the whole slice, where the value starts, [how many more values to remember]."""
 IGNORED: Final[Fact] = (None, None)
 _MEMO_SLICE_MAX: Final = 256
 _MEMO_PER_HEADER: Final = 1024
@@ -110,22 +112,21 @@ class Facts(dict[bytes, Fact]):
         super().__init__()
         self._keys = {key.encode(): key for key in keys}
         self._volatile = {key.encode() for key in volatile}
-        self._headers: dict[bytes, list[Any]] = {}
+        self._headers: dict[bytes, _Header] = {}
 
     def __missing__(self, data: bytes) -> Fact:
         # All bytes up to the type of the value are its header: the same header is the same key, type and size.
         header = data[: data[1] + 5] if len(data) > 5 else data
-        learnt = self._headers.get(header) or self._learn(header)
-        key, tag, size, room = learnt
-        start = len(header)
+        key, tag, size, start, room = self._headers.get(header) or self._learn(header)
         fact: Fact
         if size != len(data):
             fact = self._slow(data)
-            room = room if start < len(data) <= _MEMO_SLICE_MAX else 0
+            if len(data) > _MEMO_SLICE_MAX:
+                return fact
         elif key is None:
             fact = IGNORED
         elif tag == _INT_TAG:
-            if size - start == 2 and data[start] > 127 > data[start + 1]:  # the usual sizes of counts, at once
+            if start + 2 == size and data[start] > 127 > data[start + 1]:  # the usual size of counts, at once
                 fact = key, data[start] - 128 | data[start + 1] << 7
             else:
                 number = _varint(data, start, size - start)
@@ -134,26 +135,26 @@ class Facts(dict[bytes, Fact]):
             fact = key, data[start + 1 :].decode("utf-8", "replace")
         else:
             fact = self._slow(data)
-        if room:
-            learnt[3] = room - 1
+        if room[0]:
+            room[0] -= 1
             if len(self) >= _MEMO_MAX:
                 self.clear()
             self[data] = fact
         return fact
 
-    def _learn(self, header: bytes) -> list[Any]:
-        """[key, type, size of the whole slice, how many more values to remember] of a header.
+    def _learn(self, header: bytes) -> _Header:
+        """What is known of all slices with a header; a size of -1 where it is not the layout every exporter writes.
 
-        Size -1: not the layout every exporter writes (one-byte lengths, key before value, text or integer).
+        That layout has one-byte lengths, the key before the value, and a text or an integer where the key is of interest.
         """
         size = len(header)
-        learnt: list[Any] = [None, 0, -1, 0]
+        learnt: _Header = None, 0, -1, size, [0]
         if size > 5 and header[0] == 0x0A and header[1] == size - 5 and size < 130 and header[size - 3] == 0x12 and header[size - 2] < 128:
             raw_key, tag = header[2 : size - 3], header[size - 1]
             key = self._keys.get(raw_key)
-            room = 0 if raw_key in self._volatile else _MEMO_PER_HEADER
             usual = key is None or tag in (_INT_TAG, _STRING_TAG)
-            learnt = [key, tag, size - 1 + header[size - 2] if usual else -1, room]
+            room = [0 if raw_key in self._volatile else _MEMO_PER_HEADER]
+            learnt = key, tag, size - 1 + header[size - 2] if usual else -1, size, room
         if len(self._headers) >= _HEADERS_MAX:
             self._headers.clear()
         self._headers[header] = learnt
