@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spanledger.enrich.links import TWIN_BUCKET_NS, link_keys, memory_keys, probe_keys, response_key, twin_key
+from spanledger.enrich.links import TWIN_BUCKET_NS, link_keys, probe_keys, response_key, twin_key
 from tests.enrich.trees import Node, agent, chat, readings
 
 
@@ -32,4 +32,3 @@ def test_a_twin_of_the_neighbouring_minute_is_looked_for() -> None:
     assert twin_key(early) != twin_key(late)
     assert twin_key(early) in probe_keys(late)
     assert twin_key(late) in probe_keys(early)
-    assert set(memory_keys(early)[0]) & set(memory_keys(late)[1])

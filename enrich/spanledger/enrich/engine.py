@@ -15,8 +15,8 @@ from spanledger.enrich.book import Prices, Versions, drafts, identified, keep_pr
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.failures import SHIPPED_POLICY, FailurePolicy
 from spanledger.enrich.findings import NO_FLAGS, FlagRules, flagged
-from spanledger.enrich.links import memory_keys, probe_keys
-from spanledger.enrich.merge import teller
+from spanledger.enrich.link_index import LinkIndex
+from spanledger.enrich.links import probe_keys
 from spanledger.enrich.open_traces import DAY_NS, OpenTrace, TraceKey
 from spanledger.enrich.records import Reading
 from spanledger.enrich.settle import Charge, settle
@@ -92,7 +92,7 @@ class Engine:
         self._traces: dict[TraceKey, OpenTrace] = {}
         self._pending: dict[TraceKey, OpenTrace] = {}
         self._incoming: dict[TraceKey, list[Reading]] = {}
-        self._by_link: dict[int, list[tuple[TraceKey, tuple[str, str], int]]] = {}
+        self._links = LinkIndex(lambda: (reading for trace in self._traces.values() for reading in trace.spans.values()))
         self._spans_held = 0
         self._horizon_ns = (1 << 63) if horizon_ns is None else horizon_ns
 
@@ -219,26 +219,15 @@ class Engine:
     def _partners_to_recall(self, readings: Sequence[Reading]) -> dict[TraceKey, set[int]]:
         """Register the link keys of these spans; note partners in memory; say which stored traces must be recalled."""
         asked: dict[int, set[int]] = defaultdict(set)
-        by_link, horizon_ns = self._by_link, self._horizon_ns + _MINUTE_NS
+        add, horizon_ns = self._links.add, self._horizon_ns + _MINUTE_NS
         for reading in readings:
-            if reading.kind != "inference" or reading.call is None:
+            if reading.kind != "inference":
                 continue
-            key, who = (reading.authority, reading.trace_id), teller(reading)
-            day = reading.start_ns // DAY_NS
-            own, probes, by_response = memory_keys(reading)
-            for link in probes:
-                for other, other_teller, other_day in by_link.get(link, ()):
-                    if other != key and (link == by_response or other_teller != who):
-                        self._pair(key, day, other, other_day)
-            for link in own:
-                known = by_link.get(link)
-                if known is None:
-                    by_link[link] = [(key, who, day)]
-                else:
-                    known.append((key, who, day))
+            for other, other_day in add(reading):
+                self._pair((reading.authority, reading.trace_id), reading.start_ns // DAY_NS, other, other_day)
             if reading.start_ns <= horizon_ns:
                 for link in probe_keys(reading):
-                    asked[link].add(day)
+                    asked[link].add(reading.start_ns // DAY_NS)
         if not asked:
             return {}
         wanted: dict[TraceKey, set[int]] = defaultdict(set)
@@ -256,17 +245,8 @@ class Engine:
 
     def _forget(self, trace: OpenTrace) -> None:
         self._spans_held -= len(trace.spans)
-        for reading in trace.spans.values():
-            if reading.kind != "inference" or reading.call is None:
-                continue
-            if reading.start_ns > self._horizon_ns:
-                self._horizon_ns = reading.start_ns
-            for link in memory_keys(reading)[0]:
-                left = [entry for entry in self._by_link.get(link, ()) if entry[0] != trace.key]
-                if left:
-                    self._by_link[link] = left
-                else:
-                    self._by_link.pop(link, None)
+        self._links.remove(trace.key, trace.spans.values())
+        self._horizon_ns = max(self._horizon_ns, max((r.start_ns for r in trace.spans.values() if r.kind == "inference"), default=0))
 
     # -- settling ----------------------------------------------------------------------------------------------------
 

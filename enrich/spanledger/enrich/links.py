@@ -59,19 +59,3 @@ def probe_keys(reading: Reading) -> tuple[int, ...]:
         return ()
     before, after = twin_key(reading, -1), twin_key(reading, 1)
     return keys if before is None or after is None else (*keys, before, after)
-
-
-def memory_keys(reading: Reading) -> tuple[tuple[int, ...], tuple[int, ...], int | None]:
-    """The same for this process only, by the cheaper built-in hash: (own keys, keys to look for, response key)."""
-    call = reading.call
-    if call is None:
-        return (), (), None
-    response = hash((reading.authority, call.response_id)) if call.response_id is not None and call.response_id_unique else None
-    usage = call.usage
-    if usage is None or not (usage.input_tokens or usage.output_tokens):
-        return ((), (), None) if response is None else ((response,), (response,), response)
-    bucket = reading.start_ns // TWIN_BUCKET_NS
-    twin = hash((reading.authority, reading.resource.service, usage.input_tokens or 0, usage.output_tokens or 0)) + bucket
-    if response is None:
-        return (twin,), (twin, twin - 1, twin + 1), None
-    return (response, twin), (response, twin, twin - 1, twin + 1), response

@@ -19,7 +19,7 @@ _NEVER: Final = 1 << 62
 class OpenTrace:
     """A trace in memory. Times are nanoseconds of receipt; `position` is the oldest journal position not yet settled."""
 
-    __slots__ = ("booked", "counts", "dirty", "first_ns", "key", "last_ns", "level", "missing", "partners", "position", "rooted", "spans")
+    __slots__ = ("booked", "counts", "dirty", "first_ns", "key", "last_ns", "level", "parents", "partners", "position", "rooted", "spans")
 
     def __init__(self, key: TraceKey) -> None:
         self.key = key
@@ -28,7 +28,8 @@ class OpenTrace:
         """Live entries (not reversed) of each (span, split)."""
         self.counts: dict[tuple[bytes, int], int] = {}
         """How many charges were ever booked for each (span, split)."""
-        self.missing: set[bytes] = set()
+        self.parents: set[bytes] = set()
+        """Every span that some span names as its parent."""
         self.partners: dict[TraceKey, int] = {}
         """Traces that may tell of the same calls, with a day to find them on."""
         self.rooted = False
@@ -41,25 +42,22 @@ class OpenTrace:
     @property
     def complete(self) -> bool:
         """A root has come and every parent spoken of is here: nothing is known to be on its way."""
-        return self.rooted and not self.missing
+        return self.rooted and self.parents <= self.spans.keys()
 
     def take(self, readings: Iterable[Reading]) -> list[Reading]:
         """Remember spans; gives those that say something new, which are not copies or revisions that a better one beats."""
-        spans, missing, fresh = self.spans, self.missing, []
+        spans, parents, fresh = self.spans, self.parents, []
         for reading in readings:
             span_id, parent = reading[2], reading[3]
             known = spans.get(span_id)
-            if known is None:
-                if missing:
-                    missing.discard(span_id)
-            elif not supersedes(reading, known):
+            if known is not None and not supersedes(reading, known):
                 continue
             spans[span_id] = reading
             fresh.append(reading)
-            if not parent:
+            if parent:
+                parents.add(parent)
+            else:
                 self.rooted = True
-            elif parent not in spans:
-                missing.add(parent)
         return fresh
 
     def touch(self, fresh: Sequence[Reading]) -> None:

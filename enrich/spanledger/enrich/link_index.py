@@ -1,0 +1,113 @@
+"""Which traces in memory may tell of the same calls: by response id, and by equal counts where a service has several tellers.
+
+Most services are instrumented once. Theirs is one teller, nobody can repeat what it tells under another name, and only the
+response ids are kept; when a second teller shows up, the calls of that service are entered by their counts, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from spanledger.enrich.links import TWIN_BUCKET_NS
+from spanledger.enrich.merge import teller
+from spanledger.enrich.open_traces import DAY_NS, TraceKey
+from spanledger.enrich.records import Reading
+
+Partner = tuple[TraceKey, int]
+"""A trace, and a day (UTC, since 1970) to find it on."""
+_Service = tuple[str, str | None]
+_Counted = tuple[str, str | None, int, int, int]
+_At = TypeVar("_At")
+_Entry = TypeVar("_Entry", bound=tuple[Any, ...])
+
+
+class LinkIndex:
+    """Entries are (trace, teller, day). `held` gives every reading in memory: asked when a service turns out to have two tellers."""
+
+    def __init__(self, held: Callable[[], Iterable[Reading]]) -> None:
+        self._held = held
+        self._by_response: dict[tuple[str, str], list[Partner]] = {}
+        self._by_counts: dict[_Counted, list[tuple[TraceKey, tuple[str, str], int]]] = {}
+        self._tellers: dict[_Service, tuple[str, str] | None] = {}
+        """The only teller of a service so far; None where there are several."""
+
+    def add(self, reading: Reading) -> list[Partner]:
+        """Enter an inference span; the other traces that may tell of its call."""
+        authority, trace_id, call = reading[0], reading[1], reading[11]
+        if call is None:
+            return []
+        found: list[Partner] = []
+        key, day = (authority, trace_id), reading[4] // DAY_NS
+        if call.response_id is not None and call.response_id_unique:
+            response = (authority, call.response_id)
+            known = self._by_response.get(response)
+            if known is None:
+                self._by_response[response] = [(key, day)]
+            else:
+                found += [partner for partner in known if partner[0] != key]
+                known.append((key, day))
+        if self._has_several(authority, reading):
+            found += self._twins(reading)
+            self._enter(reading)
+        return found
+
+    def _has_several(self, authority: str, reading: Reading) -> bool:
+        service = (authority, reading.resource.service)
+        only, who = self._tellers.get(service, ()), teller(reading)
+        if only == who:
+            return False
+        if only == ():
+            self._tellers[service] = who
+            return False
+        if only is not None:
+            self._tellers[service] = None
+            for each in self._held():
+                if each is not reading and each.kind == "inference" and (each.authority, each.resource.service) == service:
+                    self._enter(each)
+        return True
+
+    def _twins(self, reading: Reading) -> Iterator[Partner]:
+        key, who = (reading.authority, reading.trace_id), teller(reading)
+        for bucket in (-1, 0, 1):
+            counted = _counted(reading, bucket)
+            for other, its_teller, day in () if counted is None else self._by_counts.get(counted, ()):
+                if other != key and its_teller != who:
+                    yield other, day
+
+    def _enter(self, reading: Reading) -> None:
+        counted = _counted(reading)
+        if counted is not None:
+            entry = (reading.authority, reading.trace_id), teller(reading), reading.start_ns // DAY_NS
+            entries = self._by_counts.setdefault(counted, [])
+            if entry not in entries[-4:]:  # entered by `_held` already
+                entries.append(entry)
+
+    def remove(self, key: TraceKey, readings: Iterable[Reading]) -> None:
+        """Forget the inference spans of a trace."""
+        for reading in readings:
+            call = reading.call
+            if call is None or reading.kind != "inference":
+                continue
+            if call.response_id is not None:
+                _leave(self._by_response, (key[0], call.response_id), key)
+            counted = _counted(reading)
+            if counted is not None and self._by_counts:
+                _leave(self._by_counts, counted, key)
+
+
+def _counted(reading: Reading, bucket_offset: int = 0) -> _Counted | None:
+    """What two tellers of one call agree on: authority, service, input, output and the minute of the start, or the next."""
+    usage = reading.call.usage if reading.call is not None else None
+    if usage is None or not (usage.input_tokens or usage.output_tokens):
+        return None
+    bucket = reading.start_ns // TWIN_BUCKET_NS + bucket_offset
+    return reading.authority, reading.resource.service, usage.input_tokens or 0, usage.output_tokens or 0, bucket
+
+
+def _leave(index: dict[_At, list[_Entry]], at: _At, key: TraceKey) -> None:
+    left = [entry for entry in index.get(at, ()) if entry[0] != key]
+    if left:
+        index[at] = left
+    else:
+        index.pop(at, None)

@@ -1,0 +1,52 @@
+"""The index of what may be one call: response ids always, counts once a service has two tellers."""
+
+from __future__ import annotations
+
+from spanledger.enrich.link_index import LinkIndex
+from spanledger.enrich.records import Reading
+from tests.enrich.trees import chat, readings, trace_id
+
+
+class Held:
+    """Readings in memory and their index."""
+
+    def __init__(self) -> None:
+        self.readings: list[Reading] = []
+        self.index = LinkIndex(lambda: self.readings)
+
+    def add(self, trace: str, **more: object) -> set[str]:
+        [reading] = readings(chat("a", (10, 1), **more), trace)
+        self.readings.append(reading)
+        return {key[1].decode().rstrip(".") for key, _ in self.index.add(reading)}
+
+
+def test_one_response_id_links_whatever_the_counts() -> None:
+    held = Held()
+    assert held.add("t1", response_id="r1") == set()
+    assert held.add("t2", response_id="r1") == {"t1"}
+    assert held.add("t3", response_id="r2") == set()
+
+
+def test_equal_counts_of_one_teller_do_not_link() -> None:
+    held = Held()
+    assert [held.add(f"t{n}") for n in range(5)] == [set()] * 5
+
+
+def test_a_second_teller_of_a_service_meets_all_that_came_before() -> None:
+    held = Held()
+    held.add("t1")
+    held.add("t2")
+    held.add("elsewhere", service="other")
+    assert held.add("t3", scope="sdk@1") == {"t1", "t2"}
+    assert held.add("t4") == {"t3"}
+
+
+def test_what_is_removed_is_not_found_again() -> None:
+    held = Held()
+    held.add("t1", response_id="r1")
+    held.add("t2", scope="sdk@1")
+    held.index.remove(("default", trace_id("t1")), held.readings[:1])
+    held.index.remove(("default", trace_id("t2")), held.readings[1:])
+    held.readings.clear()
+    assert held.add("t3", response_id="r1") == set()
+    assert held.add("t4", scope="sdk@1") == {"t3"}
