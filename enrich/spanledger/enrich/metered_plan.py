@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from spanledger.enrich import wire
+from spanledger.enrich.lookups import FactMap
 from spanledger.enrich.meters import Meter, SpanFacts, metered_call
-from spanledger.enrich.plan import FactMap, Plan
+from spanledger.enrich.plan import Plan
 from spanledger.enrich.records import Call, Kind, Payers
 
 
