@@ -32,7 +32,7 @@ from spanledger.receiver.frames import Record
 from spanledger.receiver.journal import Journal, JournalReader
 from spanledger.receiver.prune import Pruner
 
-TICK_SPANS = 50_000
+TICK_SPANS = 8_192
 RECEIVED_NS = 1_795_170_000_000_000_000
 
 
@@ -54,7 +54,7 @@ def ours(folder: Path, reader: Reader, catalog: Catalog) -> tuple[float, int, in
     started = time.perf_counter()
     spans = events = since = 0
     with JournalReader(folder) as journal:
-        while records := journal.poll(4 << 20):
+        while records := journal.poll(1 << 20):
             for position, record in records:
                 readings, _ = reader.read(
                     record.request,
@@ -97,7 +97,8 @@ def main() -> None:
             for body in bodies:
                 journal.append(Record("default", None, None, RECEIVED_NS, pruner.prune(body))).result()
         gc.collect()
-        gc.freeze()  # as the worker does
+        gc.freeze()
+        gc.disable()  # as the worker does; the naive loop has it too
         ratios, our_rates, naive_rates = [], [], []
         for n in range(options.rounds + 1):
             spans, theirs = naive_pass(bodies)
