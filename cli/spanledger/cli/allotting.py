@@ -9,7 +9,7 @@ from pathlib import Path
 from spanledger.cli.config import load_config
 from spanledger.cli.errors import UsageMistake
 from spanledger.cli.options import Format
-from spanledger.cli.reports import print_table
+from spanledger.cli.reports import Chosen, print_report, print_table
 from spanledger.enrich.config import shared_costs
 from spanledger.enrich.shared import SharedCost
 from spanledger.store.allotments import allotted_report
@@ -17,23 +17,27 @@ from spanledger.store.ledger import Ledger
 from spanledger.store.times import parse_window
 
 
-def print_allotted(
+def answer(
     data: Path,
     by: Sequence[str],
     since: str | None,
     until: str | None,
     tz: str,
-    names: Sequence[str],
-    config: Path | None,
+    chosen: Chosen,
     limit: int | None,
     output: Format,
+    allot: str | None,
+    config: Path | None,
     *,
-    refused: bool,
+    sureness: bool,
 ) -> None:
-    """Write a report with shared costs allotted. `refused`: there were options that leave calls out, so that parts would be missing."""
-    if refused:
+    """Write the report that is asked for: with shared costs where `allot` names some. Options that leave calls out do not go with these."""
+    if allot is None:
+        print_report(data, by, since, until, tz, chosen, limit, output, sureness=sureness)
+        return
+    if chosen or sureness:
         raise UsageMistake("--allot spreads a cost over all that use it: leave out filters and --confidence")
-    shared = find_shared([name.strip() for name in names], config)
+    shared = find_shared([name.strip() for name in allot.split(",")], config)
     now_ns = time.time_ns()
     with Ledger.open(data, read_only=True) as ledger:
         window = parse_window(since, until, now_ns, tz)

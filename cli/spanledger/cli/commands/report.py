@@ -52,10 +52,8 @@ def report(
     Charges and corrections are netted. Calls without a price and calls whose usage is unknown are counted in columns of their own and are
     never shown as $0; cost that belongs to nobody is a row of its own.
 
-    With --confidence, what providers measured and bill is the lower bound; the upper one adds, for every call of unknown or partly known
-    usage or price, as much as brings it to the costliest measured call of its model in the window.
-
-    With --allot, shared costs are spread over whole months so that the parts sum exactly to the whole; nothing is booked by it.
+    With --confidence, what providers measured and bill is the lower bound; the upper one takes every call of unknown usage or price for as
+    costly as the costliest measured call of its model. With --allot, shared costs are spread over whole months, to the last digit.
 
     [bold]Examples[/bold]
 
@@ -71,18 +69,11 @@ def report(
 
       spanledger report --by model --tenant acme --since 2026-11-01 --until 2026-12-01
     """
+    from spanledger.cli.allotting import answer
     from spanledger.cli.filters import chosen
 
     filters = chosen(
         tenant=tenant, user=user, session=session, workflow=workflow, agent=agent, feature=feature,
         environment=environment, service=service, provider=provider, model=model,
     )  # fmt: skip
-    data, names = options.existing_data(data), by.split(",")
-    if allot is not None:
-        from spanledger.cli.allotting import print_allotted
-
-        print_allotted(data, names, since, until, tz, allot.split(","), config, limit, output, refused=bool(filters) or confidence)
-        return
-    from spanledger.cli.reports import print_report
-
-    print_report(data, names, since, until, tz, filters, limit, output, sureness=confidence)
+    answer(options.existing_data(data), by.split(","), since, until, tz, filters, limit, output, allot, config, sureness=confidence)
