@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spanledger.enrich.charge import Charge
 from spanledger.enrich.records import Payers, Reading, Usage
-from spanledger.enrich.settle import Charge, settle
+from spanledger.enrich.settle import settle, settle_any
 from tests.enrich.trees import Node, agent, chat, other, pays, readings, span_id, spans, step, tool
 
 
@@ -323,3 +324,4 @@ def test_every_generated_call_is_charged_once(rng: random.Random) -> None:
     rng.shuffle(got)
     charges = settle([{r.span_id: r for r in got}])
     assert sorted((c.call.usage.input_tokens, c.call.usage.output_tokens) for c in charges if c.call.usage) == sorted(builder.truth)
+    assert charges == settle_any([{r.span_id: r for r in got}])

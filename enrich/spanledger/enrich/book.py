@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import Final, NamedTuple, Protocol
 
+from spanledger.enrich.charge import Charge
 from spanledger.enrich.events import NEGATED_ON_REVERSAL, CostEvent, Line
 from spanledger.enrich.failures import BY_USAGE, SHIPPED_POLICY, FailurePolicy, judge
 from spanledger.enrich.meters import METERED, METERED_SPLIT
 from spanledger.enrich.money import ATTO, divide_half_even, rational_from_text
 from spanledger.enrich.price import Priced
 from spanledger.enrich.records import NO_USAGE, Call, Usage
-from spanledger.enrich.settle import Charge
 from spanledger.enrich.split import split_event
 
 _IGNORED: Final = frozenset(

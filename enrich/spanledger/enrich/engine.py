@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple, Protocol
 
 from spanledger.enrich.book import Prices, Versions, drafts, identified, keep_price, reason_of_change, reversal, same_content
+from spanledger.enrich.charge import Charge
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.failures import SHIPPED_POLICY, FailurePolicy
 from spanledger.enrich.findings import NO_FLAGS, FlagRules, flagged
@@ -19,7 +20,7 @@ from spanledger.enrich.link_index import LinkIndex
 from spanledger.enrich.links import probe_keys
 from spanledger.enrich.open_traces import DAY_NS, OpenTrace, TraceKey
 from spanledger.enrich.records import Reading
-from spanledger.enrich.settle import Charge, settle
+from spanledger.enrich.settle import settle
 
 _SECOND_NS: Final = 1_000_000_000
 _MINUTE_NS: Final = 60 * _SECOND_NS

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from spanledger.enrich.charge import Charge
 from spanledger.enrich.model_family import differ
 from spanledger.enrich.records import Reading
-from spanledger.enrich.settle import AGENT_OPERATIONS, Charge
+from spanledger.enrich.settle import AGENT_OPERATIONS
 
 LARGE_PROMPT: Final = "large_prompt.v1"
 """The input, cached tokens included, has at least `large_prompt_tokens`."""

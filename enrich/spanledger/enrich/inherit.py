@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from spanledger.enrich.records import NOBODY, Payers, Reading
 
@@ -76,20 +76,27 @@ class Inheritance:
 
     def tenant_source(self, i: int, tenant: str | None) -> str | None:
         """Where the tenant of span `i` was found: "span:KEY", "resource:KEY" or "ancestor:KEY"; None where it was not."""
-        if tenant is None:
-            return None
-        own = self._nodes[i].payers
-        if own.tenant == tenant:
-            return _source(own, "span")
-        at, first, seen = i, True, 0
-        while at >= 0 and seen <= len(self._nodes):
-            reading = self._nodes[at]
-            for payers, prefix in ((reading.payers, "span"), (reading.resource.payers, "resource")):
-                if payers.tenant == tenant:
-                    source = _source(payers, prefix)
-                    return source if first else f"ancestor:{source.partition(':')[2] or source}"
-            at, first, seen = self._up[at], False, seen + 1
+        return source_along(self._upwards(i), tenant)
+
+    def _upwards(self, i: int) -> Iterator[Reading]:
+        at, steps = i, 0
+        while at >= 0 and steps <= len(self._nodes):
+            yield self._nodes[at]
+            at, steps = self._up[at], steps + 1
+
+
+def source_along(way_up: Iterable[Reading], tenant: str | None) -> str | None:
+    """Where a tenant was found on the way from a span to its root: "span:KEY", "resource:KEY" or "ancestor:KEY"; None where it was not."""
+    if tenant is None:
         return None
+    first = True
+    for reading in way_up:
+        for payers, prefix in ((reading.payers, "span"), (reading.resource.payers, "resource")):
+            if payers.tenant == tenant:
+                source = _source(payers, prefix)
+                return source if first else f"ancestor:{source.partition(':')[2] or source}"
+        first = False
+    return None
 
 
 def _source(payers: Payers, prefix: str) -> str:

@@ -17,38 +17,30 @@ The rules, in the order they are applied (DESIGN "Settle"):
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+from spanledger.enrich.charge import RETRIEVED, Charge
 from spanledger.enrich.inherit import Inheritance, lend_payers, own_payers
 from spanledger.enrich.merge import bears_usage, fullest, merged_call, standing_call, teller
 from spanledger.enrich.meters import parted, surface_of
-from spanledger.enrich.records import Call, Payers, Reading, UsageState
+from spanledger.enrich.plain_trace import plain_charges
+from spanledger.enrich.records import Call, Payers, Reading
 from spanledger.enrich.tellers import Tellers, identity, is_above, within
 
 AGENT_OPERATIONS: Final = frozenset({"invoke_agent", "create_agent"})
-_RETRIEVED: Final = frozenset({"embeddings", "rerank"})
 
 
-class Charge(NamedTuple):
-    """One call to be charged, before its price.
-
-    `reading` is the span it is booked on, `call` what all its tellers say together, `payers` who it is for as the spans
-    say it (the key's tenant is applied when it is booked). `suppressed` are the (trace id, span id) of the other tellers.
-    `stands_for_others` marks an aggregate charged because nothing below it could be.
-    """
-
-    reading: Reading
-    call: Call
-    payers: Payers
-    tenant_source: str | None
-    suppressed: tuple[tuple[bytes, bytes], ...]
-    cost_surface: str
-    usage_state: UsageState
-    stands_for_others: bool
-
-
-def settle(traces: Iterable[Mapping[bytes, Reading]]) -> list[Charge]:
+def settle(traces: Sequence[Mapping[bytes, Reading]]) -> list[Charge]:
     """The charges of some traces (each a mapping of span id to reading) of one authority that may tell of common calls."""
+    if len(traces) == 1:
+        plain = plain_charges(traces[0])
+        if plain is not None:
+            return plain
+    return settle_any(traces)
+
+
+def settle_any(traces: Iterable[Mapping[bytes, Reading]]) -> list[Charge]:
+    """`settle` without its short way for plain traces."""
     nodes: list[Reading] = []
     up: list[int] = []
     for spans in traces:
@@ -268,7 +260,7 @@ class _Settlement:
         if call is None:
             raise ValueError("a charge without a call")
         payers, source = self.inherited.payers_and_source(i)
-        surface = self._surface(i) if reading.operation in _RETRIEVED else "inference"
+        surface = self._surface(i) if reading.operation in RETRIEVED else "inference"
         state = call.usage_state if bears_usage(call) else "missing"
         return tuple.__new__(Charge, (reading, call, payers, source, (), surface, state, False))  # spares the copy of the constructor
 
@@ -294,7 +286,7 @@ class _Settlement:
 
     def _surface(self, i: int) -> str:
         """Embeddings and rerank whose nearest tool, agent or retrieval above is a retrieval belong to memory retrieval."""
-        if self.nodes[i].operation not in _RETRIEVED:
+        if self.nodes[i].operation not in RETRIEVED:
             return "inference"
         at, steps = self.up[i], 0
         while at >= 0 and steps < len(self.nodes):
