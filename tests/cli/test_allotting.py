@@ -44,6 +44,14 @@ def test_shared_costs_are_columns_and_sum_to_the_whole(data: Path) -> None:
     assert (totals["vector-db_usd"], totals["nobody_usd"], totals["cost_usd"], totals["total_usd"]) == ("100", "0", "0.00084", "100.00084")
 
 
+def test_the_table_has_the_columns_and_a_total(data: Path) -> None:
+    answer = spanledger("report", "--data", data, "--allot", "vector-db", "--config", data.parent / "spanledger.toml")
+    assert answer.code == 0, answer.err
+    assert "vector-db usd" in answer.out
+    [total] = [line.split() for line in answer.out.splitlines() if line.startswith(" total")]
+    assert total == ["total", "6", "0.00084", "100", "100.00084"]
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

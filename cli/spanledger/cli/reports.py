@@ -32,7 +32,10 @@ EVENT_TABLE = (
 )
 """What the table of events shows: what people look at; the other formats have every column."""
 
-OPTIONAL = ("reasoning_tokens", "cache_write_tokens", "cache_read_tokens", "unmetered_calls", "failed_calls")
+OPTIONAL = (
+    *("reasoning_tokens", "cache_write_tokens", "cache_read_tokens", "unmetered_calls", "failed_calls"),
+    *("aggregate_cost_pct", "estimated_cost_pct", "partial_cost_pct", "aggregate_calls_pct", "estimated_calls_pct", "partial_calls_pct"),
+)
 """What a report does without first on a narrow terminal."""
 
 UNATTRIBUTED = "(unattributed)"
@@ -75,7 +78,8 @@ def print_table(table: Table, limit: int | None, output: Format, title: str | No
             (*(_named(name, value) for name, value in zip(table.columns[: table.by], row, strict=False)), *row[table.by :]) for row in rows
         ]
         totals = ("total", *totals[1:]) if table.by else totals
-    write_rows(table.columns, rows, output, totals=totals, title=title, optional=OPTIONAL)
+    optional = [name for name in OPTIONAL if name in table.columns]
+    write_rows(table.columns, rows, output, totals=totals, title=title, optional=optional)
 
 
 def _named(dimension: str, value: Any) -> Any:
