@@ -187,4 +187,5 @@ def test_ingest_beside_a_server_sends_to_it_and_waits(tmp_path: Path) -> None:
         assert answer.code == 1
         assert f"{tmp_path / 'b.pb'}: refused with HTTP 400" in answer.err
         assert "ingested 1 requests" in answer.err
+        assert " spans" not in answer.err  # the server counts those, not the command
         assert len(events(data)) == 2

@@ -220,3 +220,11 @@ def test_any_order_batching_duplication_and_restart_gives_the_same_net_ledger(rn
     run(engine, ledger, [])
     assert net(ledger.events) == net(reference.events)
     assert sum(e.cost_usd or 0 for e in ledger.events) == sum(e.cost_usd or 0 for e in reference.events)
+
+
+def test_a_stored_span_of_a_long_call_is_found_by_its_response_id() -> None:
+    ledger = MemoryLedger()
+    run(engine_on(ledger), ledger, readings(chat("outer", (10, 1), response_id="r1", ms=(0, 600_000)), "t1"))
+    later = Engine(FlatPrices(), Policy(), ledger, VERSIONS, horizon_ns=NOON_NS)  # as after a restart: the stored span starts at noon
+    run(later, ledger, readings(chat("inner", (10, 1), response_id="r1", scope="sdk@1", ms=(300_000, 400_000)), "t2"))
+    assert len(net(ledger.events)) == 1

@@ -107,6 +107,14 @@ def test_a_sub_agent_under_a_tool_with_equal_counts_in_another_scope_is_not_a_tw
     assert charged(spans(tree)) == [("planner", 10, 1), ("worker", 10, 1)]
 
 
+def test_twins_under_keys_of_two_tenants_are_two_calls() -> None:
+    outer = chat("ours", (10, 1), ms=(5, 95))
+    inner = chat("theirs", (10, 1), scope="other@1", ms=(10, 90))
+    assert len(charged(spans(outer, "t1", key_tenant="acme"), spans(inner, "t2", key_tenant="globex"))) == 2
+    assert len(charged(spans(outer, "t1", key_tenant="acme"), spans(inner, "t2", key_tenant=None))) == 1
+    assert len(charged(spans(outer, "t1", key_tenant="acme"), spans(inner, "t2", key_tenant="acme"))) == 1
+
+
 def test_siblings_with_one_response_id_are_one_call() -> None:
     tree = other("http", chat("a", (10, 1), response_id="r1"), chat("b", (10, 1), response_id="r1", scope="sdk@1"))
     assert len(charged(spans(tree))) == 1

@@ -85,7 +85,7 @@ QUARANTINED: Final = {
 """What the codes in the quarantine file mean."""
 
 FLAGGED_FIX: Final = "`spanledger explain` on the example shows what does not add up"
-QUARANTINED_FIX: Final = "these spans could not be read and are not in the ledger; the journal keeps them: fix the emitter"
+QUARANTINED_FIX: Final = "not read as sent, and only those with a bad time are in the ledger; the journal keeps all: fix the emitter"
 BEHIND_FIX: Final = "received spans wait to be booked: start `spanledger serve` on this folder, or look into its log"
 
 NAMES: Final = (*(check.name for check in CHECKS), "flagged", "quarantined", "behind")

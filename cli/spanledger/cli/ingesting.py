@@ -30,14 +30,17 @@ class Summary(NamedTuple):
     """What came of it."""
 
     requests: int = 0
-    spans: int = 0
+    spans: int | None = 0
+    """None where the server counts them, among those of others."""
     entries: int = 0
     bad: int = 0
     quarantined: int = 0
 
     def text(self, seconds: float) -> str:
         """The one line that is printed at the end."""
-        parts = [f"{self.requests:,} requests", f"{self.spans:,} spans", f"{self.entries:,} ledger entries"]
+        parts = [f"{self.requests:,} requests"]
+        parts += [] if self.spans is None else [f"{self.spans:,} spans"]
+        parts += [f"{self.entries:,} ledger entries"]
         parts += [f"{self.quarantined:,} spans in quarantine"] * bool(self.quarantined) + [f"{self.bad:,} bad inputs"] * bool(self.bad)
         return f"ingested {', '.join(parts)} in {seconds:.1f} s"
 

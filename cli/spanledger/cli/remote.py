@@ -41,7 +41,7 @@ def send_to_server(folder: DataFolder, endpoint: str, requests: Iterator[Request
     finally:
         connection.close()
     _wait_until_settled(folder)
-    return Summary(requests=sent, entries=_entries_total(folder) - before, bad=bad)
+    return Summary(requests=sent, spans=None, entries=_entries_total(folder) - before, bad=bad)
 
 
 def _send(connection: http.client.HTTPConnection, request: Request, key: str | None) -> str | None:

@@ -17,13 +17,15 @@ from spanledger.enrich.events import CostEvent
 from spanledger.enrich.failures import SHIPPED_POLICY, FailurePolicy
 from spanledger.enrich.findings import NO_FLAGS, FlagRules, flagged
 from spanledger.enrich.link_index import LinkIndex
-from spanledger.enrich.links import probe_keys
+from spanledger.enrich.links import probe_keys, response_key
 from spanledger.enrich.open_traces import DAY_NS, OpenTrace, TraceKey
 from spanledger.enrich.records import Reading
 from spanledger.enrich.settle import settle
 
 _SECOND_NS: Final = 1_000_000_000
 _MINUTE_NS: Final = 60 * _SECOND_NS
+_LONGEST_CALL_NS: Final = 60 * _MINUTE_NS
+"""A span of one response may start this long after another of it that is still running; twins start within a minute."""
 _KNOWN_PAYERS, _CALLS, _EVERYTHING = 0, 1, 2
 """How far a trace may be settled: only measured calls whose payer is known; every call; aggregates standing for calls too."""
 
@@ -229,6 +231,8 @@ class Engine:
             if reading.start_ns <= horizon_ns:
                 for link in probe_keys(reading):
                     asked[link].add(reading.start_ns // DAY_NS)
+            elif reading.start_ns <= self._horizon_ns + _LONGEST_CALL_NS and (response := response_key(reading)) is not None:
+                asked[response].add(reading.start_ns // DAY_NS)
         if not asked:
             return {}
         wanted: dict[TraceKey, set[int]] = defaultdict(set)

@@ -148,6 +148,8 @@ def _detached_twins(one: Reading, other: Reading) -> bool:
     a, b = one.call, other.call
     if a is None or b is None or teller(one) == teller(other):
         return False
+    if one.key_tenant != other.key_tenant and one.key_tenant is not None and other.key_tenant is not None:
+        return False  # sent under keys of two tenants: two processes, two calls, however alike
     if a.response_id and b.response_id and a.response_id_unique and b.response_id_unique:
         return False
     if abs(one.start_ns - other.start_ns) > TWIN_BUCKET_NS:
