@@ -39,6 +39,8 @@ RECEIVED_NS = 1_795_170_000_000_000_000
 class NothingStored:
     """The ledger of a server that has just started."""
 
+    tellers: frozenset[tuple[str, str | None, tuple[str, str]]] = frozenset()
+
     def traces(self, wanted: object) -> Mapping[object, object]:
         del wanted
         return {}

@@ -26,6 +26,8 @@ READER = Reader(RULES)
 
 
 class NoHistory:
+    tellers: frozenset[tuple[str, str | None, tuple[str, str]]] = frozenset()
+
     def traces(self, wanted: Mapping[Any, Any]) -> Mapping[Any, StoredTrace]:
         return {}
 

@@ -13,6 +13,7 @@ from spanledger.enrich.book import Versions
 from spanledger.enrich.engine import Batch, Engine, Policy, StoredTrace
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.links import link_keys
+from spanledger.enrich.merge import teller
 from spanledger.enrich.open_traces import DAY_NS, TraceKey
 from spanledger.enrich.records import Payers, Reading
 from tests.enrich.test_settle import Builder
@@ -29,6 +30,10 @@ class MemoryLedger:
         self.readings: list[Reading] = []
         self.events: list[CostEvent] = []
         self.asked = 0
+
+    @property
+    def tellers(self) -> set[tuple[str, str | None, tuple[str, str]]]:
+        return {(r.authority, r.resource.service, teller(r)) for r in self.readings if r.kind == "inference"}
 
     def store(self, batch: Batch) -> None:
         self.readings += batch.readings

@@ -50,3 +50,18 @@ def test_what_is_removed_is_not_found_again() -> None:
     held.readings.clear()
     assert held.add("t3", response_id="r1") == set()
     assert held.add("t4", scope="sdk@1") == {"t3"}
+
+
+def test_the_ledger_is_asked_by_counts_only_where_a_service_has_two_tellers() -> None:
+    [reading] = readings(chat("a", (10, 1)))
+    mine = ("default", "svc", ("test@1", "test"))
+    assert LinkIndex(lambda: (), [mine]).keys_to_ask(reading) == ()
+    assert len(LinkIndex(lambda: (), [mine, ("default", "svc", ("sdk@1", "test"))]).keys_to_ask(reading)) == 3
+    assert len(LinkIndex(lambda: (), [mine, ("default", "other", ("sdk@1", "test"))]).keys_to_ask(reading)) == 0
+
+
+def test_a_teller_known_only_from_the_ledger_counts() -> None:
+    [reading] = readings(chat("a", (10, 1)))
+    index = LinkIndex(lambda: (), [("default", "svc", ("sdk@1", "test"))])
+    index.add(reading)
+    assert len(index.keys_to_ask(reading)) == 3

@@ -147,3 +147,14 @@ def test_the_list_of_files_at_hand_is_that_of_the_metastore(tmp_path: Path) -> N
             assert len(ledger.traces({key(n): {TODAY} for n in range(1, 8)})) == number - 1
             ledger.commit([event(number)], [reading(number)], position=number, open_position=0, booked_ns=BOOKED)
             assert len(ledger.traces({key(n): {TODAY} for n in range(1, 8)})) == number
+
+
+def test_who_tells_of_calls_is_remembered_with_the_commit(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        one = reading(1)
+        ledger.commit([], [one], position=1, open_position=1, booked_ns=1)
+        assert one.call is not None
+        told = {(one.authority, one.resource.service, (one.scope, one.call.dialect))}
+        assert ledger.tellers == told
+    with Ledger.open(tmp_path, read_only=True) as ledger:
+        assert ledger.tellers == told

@@ -139,6 +139,8 @@ class Trial:
 class _Nothing:
     """The history of a ledger that there is none of."""
 
+    tellers: frozenset[tuple[str, str | None, tuple[str, str]]] = frozenset()
+
     def traces(self, wanted: Mapping[TraceKey, Any]) -> Mapping[TraceKey, StoredTrace]:  # noqa: ARG002 - the protocol's
         """None."""
         return {}

@@ -17,7 +17,7 @@ from spanledger.enrich.events import CostEvent
 from spanledger.enrich.failures import SHIPPED_POLICY, FailurePolicy
 from spanledger.enrich.findings import NO_FLAGS, FlagRules, flagged
 from spanledger.enrich.link_index import LinkIndex
-from spanledger.enrich.links import probe_keys, response_key
+from spanledger.enrich.links import response_key
 from spanledger.enrich.open_traces import DAY_NS, OpenTrace, TraceKey
 from spanledger.enrich.records import Reading
 from spanledger.enrich.settle import settle
@@ -39,6 +39,10 @@ class StoredTrace(NamedTuple):
 
 class History(Protocol):
     """What the ledger knows of traces that are no longer in memory."""
+
+    @property
+    def tellers(self) -> AbstractSet[tuple[str, str | None, tuple[str, str]]]:
+        """Who has ever told of calls: (authority, service, (scope, dialect))."""
 
     def traces(self, wanted: Mapping[TraceKey, AbstractSet[int]]) -> Mapping[TraceKey, StoredTrace]:
         """The stored ones among `wanted`; the ints are days (UTC, since 1970) to look on, with their neighbours."""
@@ -95,7 +99,7 @@ class Engine:
         self._traces: dict[TraceKey, OpenTrace] = {}
         self._pending: dict[TraceKey, OpenTrace] = {}
         self._incoming: dict[TraceKey, list[Reading]] = {}
-        self._links = LinkIndex(lambda: (reading for trace in self._traces.values() for reading in trace.spans.values()))
+        self._links = LinkIndex(lambda: (reading for trace in self._traces.values() for reading in trace.spans.values()), history.tellers)
         self._spans_held = 0
         self._horizon_ns = (1 << 63) if horizon_ns is None else horizon_ns
 
@@ -229,7 +233,7 @@ class Engine:
             for other, other_day in add(reading):
                 self._pair((reading.authority, reading.trace_id), reading.start_ns // DAY_NS, other, other_day)
             if reading.start_ns <= horizon_ns:
-                for link in probe_keys(reading):
+                for link in self._links.keys_to_ask(reading):
                     asked[link].add(reading.start_ns // DAY_NS)
             elif reading.start_ns <= self._horizon_ns + _LONGEST_CALL_NS and (response := response_key(reading)) is not None:
                 asked[response].add(reading.start_ns // DAY_NS)

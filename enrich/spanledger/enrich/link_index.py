@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from spanledger.enrich.links import TWIN_BUCKET_NS
+from spanledger.enrich.links import TWIN_BUCKET_NS, probe_keys, response_key
 from spanledger.enrich.merge import teller
 from spanledger.enrich.open_traces import DAY_NS, TraceKey
 from spanledger.enrich.records import Reading
@@ -25,12 +25,14 @@ _Entry = TypeVar("_Entry", bound=tuple[Any, ...])
 class LinkIndex:
     """Entries are (trace, teller, day). `held` gives every reading in memory: asked when a service turns out to have two tellers."""
 
-    def __init__(self, held: Callable[[], Iterable[Reading]]) -> None:
+    def __init__(self, held: Callable[[], Iterable[Reading]], tellers: Iterable[tuple[str, str | None, tuple[str, str]]] = ()) -> None:
         self._held = held
         self._by_response: dict[tuple[str, str], list[Partner]] = {}
         self._by_counts: dict[_Counted, list[tuple[TraceKey, tuple[str, str], int]]] = {}
         self._tellers: dict[_Service, tuple[str, str] | None] = {}
-        """The only teller of a service so far; None where there are several."""
+        """The only teller of a service so far, in memory or in the ledger; None where there are several."""
+        for authority, named, who in tellers:
+            self._tellers[authority, named] = who if self._tellers.get((authority, named), who) == who else None
 
     def add(self, reading: Reading) -> list[Partner]:
         """Enter an inference span; the other traces that may tell of its call."""
@@ -51,6 +53,13 @@ class LinkIndex:
             found += self._twins(reading)
             self._enter(reading)
         return found
+
+    def keys_to_ask(self, reading: Reading) -> tuple[int, ...]:
+        """The link keys by which the ledger may know of other tellers of a call: none by its counts while its service has one teller."""
+        if self._tellers.get((reading.authority, reading.resource.service), ()) is None:
+            return probe_keys(reading)
+        key = response_key(reading)
+        return () if key is None else (key,)
 
     def _has_several(self, authority: str, reading: Reading) -> bool:
         service = (authority, reading.resource.service)

@@ -54,6 +54,8 @@ class Ledger:
         self._history = StoredHistory(data_dir, self._live_files, self.indexes)
         self._files: Files | None = None
         self._files_version = -1
+        self.tellers = metastore.tellers()
+        """Who has ever told of calls in this ledger."""
 
     @classmethod
     def open(cls, data_dir: Path, *, read_only: bool = False, config: StoreConfig | None = None) -> Ledger:
@@ -120,7 +122,11 @@ class Ledger:
         crash_point("folders_synced")
         total = self._last.entries_total + len(events)
         commit = Commit(number, position, open_position, booked_ns, len(events), len(readings), total)
-        self.metastore.add_commit(commit, files, SCHEMA_VERSION)
+        new = {
+            (r.authority, r.resource.service, (r.scope, r.call.dialect)) for r in readings if r.kind == "inference" and r.call is not None
+        } - self.tellers
+        self.metastore.add_commit(commit, files, SCHEMA_VERSION, new)
+        self.tellers |= new
         self._last = commit
         for file, (_, _, rows) in zip(files, tables, strict=True):
             self.indexes.put(file.path, index_table(rows))

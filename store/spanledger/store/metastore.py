@@ -19,6 +19,9 @@ from spanledger.store.days import day_number, day_text
 from spanledger.store.errors import LedgerBusyError, LedgerFencedError, LedgerNotFoundError, LedgerVersionError
 from spanledger.store.files import DataFile, Table
 
+Teller = tuple[str, str | None, tuple[str, str]]
+"""(authority, service, (scope, dialect)) of an instrumentation that tells of calls."""
+
 FILE_NAME = "meta.sqlite"
 BUSY_SECONDS = 30
 
@@ -96,6 +99,15 @@ MIGRATIONS: tuple[str, ...] = (
         until_ns INTEGER NOT NULL,
         PRIMARY KEY (authority, tenant_id, attribute, from_ns)
     ) STRICT;
+    """,
+    """
+    CREATE TABLE tellers (
+        authority TEXT NOT NULL,
+        service TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        dialect TEXT NOT NULL,
+        PRIMARY KEY (authority, service, scope, dialect)
+    ) STRICT, WITHOUT ROWID;
     """,
 )
 """Each entry takes the schema one version on; entries are only ever added."""
@@ -204,8 +216,8 @@ class Metastore:
         row = self.connection.execute("SELECT * FROM commits ORDER BY number DESC LIMIT 1").fetchone()
         return BEFORE_ALL if row is None else Commit(*row)
 
-    def add_commit(self, commit: Commit, files: Sequence[DataFile], schema_version: int) -> None:
-        """Book a commit whose files are on the disk.
+    def add_commit(self, commit: Commit, files: Sequence[DataFile], schema_version: int, tellers: Iterable[Teller] = ()) -> None:
+        """Book a commit whose files are on the disk, with who told of calls for the first time.
 
         Raises LedgerFencedError if another writer has committed since: the caller's idea of the ledger is stale.
         """
@@ -215,8 +227,15 @@ class Metastore:
                 raise LedgerFencedError(f"commit {commit.number} cannot follow commit {last}: another writer has taken over this ledger")
             self.connection.execute("INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?)", commit)
             self._insert_files(files, schema_version, commit.number)
+            rows = [(authority, service or "", scope, dialect) for authority, service, (scope, dialect) in tellers]
+            self.connection.executemany("INSERT OR IGNORE INTO tellers VALUES (?, ?, ?, ?)", rows)
             crash_point("metastore_written")
         crash_point("metastore_committed")
+
+    def tellers(self) -> set[Teller]:
+        """Who has ever told of calls: (authority, service, (scope, dialect))."""
+        rows = self.connection.execute("SELECT authority, service, scope, dialect FROM tellers")
+        return {(authority, service or None, (scope, dialect)) for authority, service, scope, dialect in rows}
 
     def swap_files(self, old: Iterable[str], new: Sequence[DataFile], schema_version: int, removed_ns: int, lease: tuple[str, str]) -> bool:
         """Replace files by others with the same rows; False (and nothing done) if one of the old ones is gone already.
