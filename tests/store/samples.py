@@ -45,7 +45,7 @@ def event(number: int = 1, **changes: Any) -> CostEvent:
         error_type=None,
         attempt=None,
         tool_name=None,
-        trace_id=(number << 64 | number).to_bytes(16, "big"),
+        trace_id=(number << 64).to_bytes(16, "big"),
         span_id=number.to_bytes(8, "big"),
         parent_span_id=None,
         workflow="answer",
@@ -94,7 +94,7 @@ def reading(number: int = 1, **changes: Any) -> Reading:
     """A chat span with usage; `number` makes its ids."""
     base = Reading(
         authority="default",
-        trace_id=(number << 64 | number).to_bytes(16, "big"),
+        trace_id=(number << 64).to_bytes(16, "big"),
         span_id=number.to_bytes(8, "big"),
         parent_span_id=b"",
         start_ns=NOON,

@@ -35,8 +35,8 @@ def test_the_same_trace_id_under_another_authority_is_another_trace(ledger: Ledg
     assert found["default", TRACE].booked == (event(1),)
 
 
-def test_trace_ids_that_share_their_first_half_are_told_apart(ledger: Ledger) -> None:
-    near = reading(2, trace_id=TRACE[:8] + b"elsewise")
+def test_trace_ids_that_share_a_key_are_told_apart(ledger: Ledger) -> None:
+    near = reading(2, trace_id=TRACE[8:] + TRACE[:8])  # the same key in the index
     commit(ledger, reading(1), near)
     assert ledger.traces({("default", TRACE): {TODAY}})["default", TRACE].readings == (reading(1),)
     assert ledger.traces({("default", TRACE[:8] + b"neither!"): {TODAY}}) == {}

@@ -21,8 +21,13 @@ def test_rows_of_finds_exactly_the_rows_a_scan_finds(stored: list[int], wanted: 
     assert rows.tolist() == [row for row, key in enumerate(stored) if key in wanted]
 
 
-def test_a_trace_key_is_the_first_half_of_its_id() -> None:
-    assert trace_keys(bytes(range(16)) + b"\xff" * 16).tolist() == [0x0001020304050607, 2**64 - 1]
+def test_a_trace_key_is_made_of_both_halves_of_its_id() -> None:
+    assert trace_keys(bytes(range(16)) + b"\xff" * 8 + bytes(8)).tolist() == [0x0808080808080808, 2**64 - 1]
+
+
+def test_ids_of_64_bits_padded_with_zeros_have_keys_of_their_own() -> None:
+    ids = [bytes(8) + n.to_bytes(8, "big") for n in range(1, 5)]
+    assert trace_keys(b"".join(ids)).tolist() == [1, 2, 3, 4]
 
 
 def test_the_index_of_a_table_knows_traces_and_links() -> None:

@@ -173,7 +173,7 @@ class Compactor:
     def _without_chargeless(self, store: Metastore, rows: pa.Table, files: Iterable[DataFile]) -> pa.Table:
         """The rows of traces that have an entry in the ledger, or a span that may be told of elsewhere (it has a link key).
 
-        The index knows the first half of trace ids only, so a stranger may be kept; none is dropped that has an entry.
+        The index knows eight bytes of a trace, so a stranger may be kept; none is dropped that has an entry.
         """
         import pyarrow as pa  # see files.write_parquet
         import pyarrow.compute as pc  # as above

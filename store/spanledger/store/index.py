@@ -2,7 +2,8 @@
 
 A file never changes, so its index is right for ever; it is made from the rows at commit or read from two columns when first asked for
 (after a restart, or for a day long past), and the least recently used ones are dropped when all together grow too large.
-Eight bytes of a trace id stand for it: a false hit costs a read, and the rows themselves decide.
+Eight bytes made of a whole trace id stand for it (many tracers fill only one of its halves): a false hit costs a read, and the rows
+themselves decide.
 """
 
 from __future__ import annotations
@@ -73,8 +74,9 @@ class FileIndex(NamedTuple):
 
 
 def trace_keys(trace_ids: bytes) -> Keys:
-    """The index keys of trace ids of 16 bytes, given end to end."""
-    return np.frombuffer(trace_ids, ">u8")[0::2].astype(np.uint64)
+    """The index keys of trace ids of 16 bytes, given end to end: both halves in one, because ids of 64 bits are padded with zeros."""
+    halves = np.frombuffer(trace_ids, ">u8")
+    return (halves[0::2] ^ halves[1::2]).astype(np.uint64)
 
 
 def trace_keys_of(table: pa.Table) -> Keys:
