@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spanledger.store.conditions import DIMENSIONS, conditions
+from spanledger.store.conditions import DIMENSIONS, TIME_UNITS, conditions, dimension
 from spanledger.store.entries import events
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
@@ -41,8 +41,8 @@ def test_filters_by_value_by_some_values_and_by_absence(tmp_path: Path) -> None:
 
 
 def test_names_come_from_the_list_only() -> None:
-    with pytest.raises(QueryError, match="tenant_id"):
-        conditions((None, None), {"tenant_id": "x"})
+    with pytest.raises(QueryError, match="tenant; DROP"):
+        conditions((None, None), {"tenant; DROP": "x"})
     for name in DIMENSIONS:
         assert "$filter_0" in conditions((None, None), {name: "secret"}).sql
         assert "secret" not in conditions((None, None), {name: "secret"}).sql
@@ -50,3 +50,20 @@ def test_names_come_from_the_list_only() -> None:
 
 def test_no_condition_is_true() -> None:
     assert conditions((None, None)).sql == "true"
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        *[("cost_surface", "surface"), ("cost-surface", "surface"), ("service_tier", "tier"), ("service-tier", "tier")],
+        *[("tenant_id", "tenant"), ("tenants", "tenant"), ("user_ids", "user"), ("agent_name", "agent"), (" Model ", "model")],
+        *[("tool_name", "tool"), ("authorities", "authority"), ("price-state", "price_state"), ("months", "month"), ("daily", "day")],
+        *[("tenant.plan_id", "tenant.plan_id"), ("colour", "colour"), ("", ""), ("tenant; DROP", "tenant; DROP")],
+    ],
+)
+def test_a_dimension_goes_by_other_names(typed: str, name: str) -> None:
+    assert dimension(typed) == name
+
+
+def test_names_of_dimensions_stand_for_themselves() -> None:
+    assert [dimension(name) for name in (*DIMENSIONS, *TIME_UNITS)] == [*DIMENSIONS, *TIME_UNITS]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from spanledger.enrich.events import CostEvent
+from spanledger.enrich.meters import METERED_SPLIT
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
 from spanledger.store.reports import MEASURES, Table, report, top
@@ -68,6 +69,48 @@ def test_an_adjustment_changes_the_cost_and_not_the_calls(ledger: Ledger) -> Non
     assert rows(report(ledger), "calls", "input_tokens", "cost_usd") == [(1, 1000, Decimal("0.0115"))]
 
 
+def test_a_shared_call_is_one_of_each_payer_and_one_in_all(ledger: Ledger) -> None:
+    """Three parts of one failed call, one of them taken back and given to another, beside a call that nobody shares."""
+    call = {"trace_id": bytes([7] * 16), "span_id": bytes([7] * 8), "split_weight": "1/3", "status": "error"}
+    wrong = event(3, split_index=2, tenant_id="b", **call)
+    book(
+        ledger,
+        event(1, split_index=0, tenant_id="a", **call),
+        event(2, split_index=1, tenant_id="b", **call),
+        *(wrong, reversal(wrong, 4), event(5, split_index=2, tenant_id="c", **call)),
+        event(6, tenant_id="a"),
+        event(7, tenant_id="a", authority="other", split_index=0, **call),  # another account's call with the same ids
+    )
+    table = report(ledger)
+    counted = rows(table, "tenant", "calls", "failed_calls", "input_tokens")
+    assert sorted(counted) == [("a", 3, 2, 3000), ("b", 1, 1, 1000), ("c", 1, 1, 1000)]
+    assert table.totals[1:3] == (3, 2)
+    assert rows(report(ledger, ["model"]), "calls", "failed_calls") == [(3, 2)]
+    assert report(ledger, filters={"tenant": "c"}).totals[1] == 1
+
+
+def test_what_meters_charge_is_cost_and_no_call(ledger: Ledger) -> None:
+    metered = {"split_index": METERED_SPLIT, "cost_surface": "tool_execution", "status": "error"}
+    shared = {**metered, "split_weight": "1/2", "trace_id": bytes([7] * 16)}
+    retrieval = event(4, cost_surface="memory_retrieval", operation="embeddings")
+    book(ledger, event(1), event(2, **metered), event(3, **{**shared, "split_index": METERED_SPLIT + 1}), retrieval)
+    counted = rows(report(ledger, ["surface"]), "surface", "calls", "failed_calls", "cost_usd")
+    cost = Decimal("0.0125")
+    assert sorted(counted) == [("inference", 1, 0, cost), ("memory_retrieval", 1, 0, cost), ("tool_execution", 0, 0, 2 * cost)]
+
+
+def test_unpriced_and_unmetered_are_told_apart(ledger: Ledger) -> None:
+    """Without usage there is nothing to price; that a failed call has none is no gap."""
+    unknown = {"cost_usd": None, "price_state": "unpriced"}
+    book(
+        ledger,
+        event(1, **unknown),
+        event(2, usage_state="missing", **unknown),
+        event(3, usage_state="missing", status="error", **unknown),
+    )
+    assert rows(report(ledger), "calls", "failed_calls", "unpriced_calls", "unmetered_calls") == [(3, 1, 1, 1)]
+
+
 def test_unpriced_is_unknown_and_not_zero(ledger: Ledger) -> None:
     book(ledger, event(1, cost_usd=None, price_state="unpriced"), event(2, tenant_id="free", cost_usd=0))
     table = report(ledger)
@@ -107,6 +150,18 @@ def test_no_digit_is_lost_in_large_sums(ledger: Ledger) -> None:
 def test_every_dimension(ledger: Ledger, by: str, expected: str) -> None:
     book(ledger, event(1))
     assert rows(report(ledger, [by]), by, "calls") == [(expected, 1)]
+
+
+def test_dimensions_have_the_names_that_people_type(ledger: Ledger) -> None:
+    book(ledger, event(1))
+    table = report(ledger, ["Tenant_ID", "cost-surface", "models", "days"])
+    assert table.columns[:4] == ("tenant", "surface", "model", "day")
+    with pytest.raises(QueryError, match="twice"):
+        report(ledger, ["tenant", "tenants"])
+    with pytest.raises(QueryError, match="cannot report by 'colour'; there are tenant, user") as refused:
+        report(ledger, ["colour"])
+    names = str(refused.value).partition("there are ")[2].split(", ")
+    assert len(names) == len(set(names))
 
 
 def test_the_model_asked_for_stands_in_for_one_that_did_not_answer(ledger: Ledger) -> None:

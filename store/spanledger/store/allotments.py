@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from spanledger.enrich.meters import METERED, MeterRate
 from spanledger.enrich.shared import SharedCost, allot, graduated_cost, months_between
-from spanledger.store.conditions import TIME_UNITS, Conditions, conditions
+from spanledger.store.conditions import TIME_UNITS, Conditions, conditions, dimension
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import EVERYTHING, Range
@@ -59,6 +59,7 @@ def allotted_report(
     local = zone(tz)
     _check_whole_months(window, local)
     wanted = _wanted(shared)
+    by = [dimension(name) for name in by]
     dimensions = list(by) if "month" in by else [*by, "month"]
     with grouping(ledger, dimensions, window=window, tz=tz, filters={}, as_of_ns=as_of_ns) as asked:
         measures = [_NET_CALLS.format("true"), "sum(cost_usd)", *wanted.measures]

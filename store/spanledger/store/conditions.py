@@ -34,12 +34,36 @@ DIMENSIONS: Final[Mapping[str, str]] = {
 }
 """What a report can be by, and the expression over `entries` for it."""
 
+_ALIASES: Final[Mapping[str, str]] = {
+    "cost_surface": "surface",
+    "service_tier": "tier",
+    "env": "environment",
+    "hourly": "hour",
+    "daily": "day",
+    "weekly": "week",
+    "monthly": "month",
+}
+"""Other names that people type, with underscores and without a plural: those of columns, and what they group by."""
+
 TIME_UNITS: Final = ("hour", "day", "week", "month")
 
 Filters = Mapping[str, str | Sequence[str | None] | None]
 """Dimension → the value it must have, or one of some values; None is "unattributed"."""
 
 NO_FILTERS: Filters = {}
+
+
+def dimension(name: str) -> str:
+    """The name of a dimension that is given in another case, with hyphens, as a plural or as its column; any other name as it is."""
+    if name in DIMENSIONS or name in TIME_UNITS or "." in name:
+        return name
+    plain = name.strip().lower().replace("-", "_")
+    forms = [plain, plain[:-3] + "y" if plain.endswith("ies") else plain, plain.removesuffix("s")]
+    for form in (*forms, *(each.removesuffix(suffix) for each in forms for suffix in ("_id", "_name"))):
+        known = _ALIASES.get(form, form)
+        if known in DIMENSIONS or known in TIME_UNITS:
+            return known
+    return name
 
 
 class Conditions:
@@ -75,9 +99,10 @@ def conditions(window: Range, filters: Filters = NO_FILTERS, *, as_of_ns: int | 
         found.add("start_ns < $until", until=until)
     if as_of_ns is not None:
         found.add("booked_ns <= $as_of", as_of=as_of_ns)
-    for number, (name, wanted) in enumerate(filters.items()):
+    for number, (asked, wanted) in enumerate(filters.items()):
+        name = dimension(asked)
         if name not in DIMENSIONS:
-            raise QueryError(f"cannot filter by {name!r}; there are {', '.join(DIMENSIONS)}")
+            raise QueryError(f"cannot filter by {asked!r}; there are {', '.join(DIMENSIONS)}")
         _add_filter(found, DIMENSIONS[name], wanted, f"{bound}_{number}")
     return found
 

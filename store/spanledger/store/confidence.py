@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import duckdb
 
-from spanledger.store.conditions import DIMENSIONS, NO_FILTERS, Conditions, Filters
+from spanledger.store.conditions import DIMENSIONS, NO_FILTERS, Conditions, Filters, dimension
 from spanledger.store.entries import NET
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import EVERYTHING, Range
@@ -65,6 +65,7 @@ def confidence(
     as_of_ns: int | None = None,
 ) -> Table:
     """A report as `report` gives it, with shares and bounds instead of tokens. Raises QueryError for names it does not know."""
+    by = [dimension(name) for name in by]
     with grouping(ledger, by, window=window, tz=tz, filters=filters, as_of_ns=as_of_ns, prepare=_largest_known) as asked:
         selected = ", ".join((*asked.dimensions, *(f"{text} AS {name}" for name, text in _MEASURES.items())))
         found = asked.connection.execute(f"SELECT {selected} FROM {asked.source} GROUP BY ALL", asked.values).fetchall()  # noqa: S608 - allow-listed names, bound values

@@ -52,6 +52,9 @@ def report(
     Charges and corrections are netted. Calls without a price and calls whose usage is unknown are counted in columns of their own and are
     never shown as $0; cost that belongs to nobody is a row of its own.
 
+    Calls are provider calls. One shared by several payers counts once in each row that bears a part of it and once in the total. What
+    meters charge (tools, compute, …) is cost and no call. Unmetered calls are those that succeeded without telling their usage.
+
     With --confidence, what providers measured and bill is the lower bound; the upper one takes every call of unknown usage or price for as
     costly as the costliest measured call of its model. With --allot, shared costs are spread over whole months, to the last digit.
 
