@@ -26,6 +26,7 @@ def test_text_writes_the_arithmetic_out(data: Path) -> None:
     assert "output_tokens: 100 * 0.6 / 1,000,000 = 0.00006 USD" in text
     assert "0.00015 + 0.00006 = 0.00021 USD" in text
     assert "genai-prices" in text
+    assert "undated (in force as long as the catalog knows), rate r-" in text
 
 
 def test_every_id_of_a_call_leads_to_it(data: Path) -> None:

@@ -96,13 +96,21 @@ def _price(price: Mapping[str, Any], style: _TextStyle) -> Iterable[str]:
             yield style.item(f"unpriced - {style.text(part['reason'])}")
         for line in part["lines"]:
             yield style.item(f"{style.text(line['unit'])}: {line['arithmetic']} USD")
-            where = [line["source"], f"in force from {line['effective_from']}" if line["effective_from"] else None]
-            where += [f"until {line['effective_to']}" if line["effective_to"] else None, f"rate {line['rate_id']}"]
+            where = [line["source"], _dates(line), f"rate {line['rate_id']}"]
             yield style.item(f"    {style.text(', '.join(each for each in where if each))}")
         if part["cost_usd"] is not None and part["lines"]:
             yield style.item(f"{' + '.join(line['cost_usd'] for line in part['lines'])} = {part['cost_usd']} USD")
     if len(price["parts"]) > 1 and price["total_usd"] is not None:
         yield style.item(f"together {price['total_usd']} USD")
+
+
+def _dates(line: Mapping[str, Any]) -> str | None:
+    """From when to when a rate holds; None for one whose source we do not know."""
+    begins, ends = line["effective_from"], line["effective_to"]
+    if line["source"] is None and not (begins or ends):
+        return None
+    first = f"in force from {begins}" if begins else "undated (in force as long as the catalog knows)"
+    return f"{first}, until {ends}" if ends else first
 
 
 def _others(suppressed: list[Mapping[str, Any]], style: _TextStyle) -> Iterable[str]:
