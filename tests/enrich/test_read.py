@@ -105,7 +105,7 @@ def test_a_time_no_int64_holds_is_the_last_one_and_reported() -> None:
     assert [problem.code for problem in problems] == ["bad_time"]
 
 
-@pytest.mark.parametrize("count", [-1, 2**62, float("inf"), "many"])
+@pytest.mark.parametrize("count", [-1, 2**62, float("inf"), float("nan"), "many"])
 def test_nonsense_counts_are_no_usage_and_flagged(count: object) -> None:
     (reading,), _ = read(request_of(span_of({**CHAT, "gen_ai.usage.input_tokens": count, "gen_ai.usage.output_tokens": count})))
     assert reading.call is not None

@@ -33,9 +33,9 @@ class Reckoned(NamedTuple):
 def sane_count(value: object, flags: list[str]) -> int | None:
     """The count a wire value stands for; None and a flag where it is none.
 
-    Whole doubles and numerals in a text are counts; NaN means "unknown" (AI SDK streams) and is no error.
+    Whole doubles and numerals in a text are counts; NaN is none: AI SDK streams say it for "unknown".
     """
-    if value is None or value == "" or value != value:  # NaN is what differs from itself
+    if value is None or value == "":
         return None
     if type(value) is int:
         count = value

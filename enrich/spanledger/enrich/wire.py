@@ -86,7 +86,7 @@ _Array, _AnyValue, _KeyValue = _CLASSES["Array"], _CLASSES["AnyValue"], _CLASSES
 Value = str | int | float | bool | None
 """An attribute's value: an array or map is the JSON text of it, bytes and an empty value are None."""
 Fact = tuple[str | None, Value]
-"""An attribute that some rule reads, as (key, value); (None, None) for any other and for empty values ("", NaN, nothing)."""
+"""An attribute that some rule reads, as (key, value); (None, None) for any other and for empty values ("", nothing)."""
 
 _Header = tuple[str | None, int, int, int, list[int]]
 """Key, type of the value, size of the whole slice, where the value starts, [how many more values to remember]."""
@@ -171,7 +171,7 @@ class Facts(dict[bytes, Fact]):
             value = None if key is None else any_value(message.value)
         except DecodeError:
             return IGNORED
-        return IGNORED if value is None or value == "" or value != value else (key, value)
+        return IGNORED if value is None or value == "" else (key, value)
 
 
 def _varint(data: bytes, start: int, size: int) -> int | None:

@@ -67,6 +67,7 @@ def test_v4_streams_without_usage_say_nan_which_is_unknown() -> None:
     span = read_span("ai", {**INNER, "ai.usage.promptTokens": math.nan, "ai.usage.completionTokens": math.nan})
     assert call_of(span).usage is None
     assert call_of(span).usage_state == "missing"
+    assert call_of(span).flags == ("bad_count",)
 
 
 @pytest.mark.parametrize(
