@@ -55,7 +55,7 @@ def book(folder: Path, bodies: Sequence[bytes], *, after: int = 0) -> None:
     pruner, reader = Pruner(kept_for(RULES), b"k" * 32), Reader(RULES)
     with Ledger.open(folder) as ledger:
         engine = Engine(CATALOG, policy_from(EnrichConfig()), ledger, Versions(RULES.ruleset_id, "test"), horizon_ns=ledger.horizon_ns)
-        engine.reopen(ledger.reopen())
+        engine.reopen(ledger.reopen(), ledger.open_position)
         for number, body in enumerate(bodies, after):
             pruned = pruner.prune(body)
             readings, problems = reader.read(
@@ -65,7 +65,7 @@ def book(folder: Path, bodies: Sequence[bytes], *, after: int = 0) -> None:
             engine.add(readings)
         batch = engine.tick(RECEIVED_NS, final=True)
         end = after + len(bodies)
-        ledger.commit(batch.events, batch.readings, position=end, open_position=end, booked_ns=RECEIVED_NS)
+        ledger.commit(batch.events, batch.readings, position=end, open_position=end, booked_ns=RECEIVED_NS, wide=batch.wide)
 
 
 def net_events(folder: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from spanledger.enrich.engine import Batch, Engine, Policy, StoredTrace
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.links import link_keys
 from spanledger.enrich.merge import teller
-from spanledger.enrich.open_traces import DAY_NS, TraceKey
+from spanledger.enrich.open_traces import DAY_NS, TraceKey, days_of
 from spanledger.enrich.records import Payers, Reading
 from tests.enrich.test_settle import Builder
 from tests.enrich.trees import ATTO, NOON_NS, SECOND_NS, FlatPrices, agent, chat, net, other, pays, readings, step
@@ -30,6 +31,7 @@ class MemoryLedger:
         self.readings: list[Reading] = []
         self.events: list[CostEvent] = []
         self.asked = 0
+        self.wide: dict[TraceKey, set[int]] = {}
 
     @property
     def tellers(self) -> set[tuple[str, str | None, tuple[str, str]]]:
@@ -38,14 +40,22 @@ class MemoryLedger:
     def store(self, batch: Batch) -> None:
         self.readings += batch.readings
         self.events += batch.events
+        for key, days in batch.wide.items():
+            self.wide.setdefault(key, set()).update(days)
 
     def traces(self, wanted: Mapping[TraceKey, AbstractSet[int]]) -> dict[TraceKey, StoredTrace]:
         self.asked += 1
         out = {}
-        for key in wanted:
-            rows = tuple(r for r in self.readings if (r.authority, r.trace_id) == key)
+        for key, days in wanted.items():
+            rows: list[Reading] = []
+            searched, asked = set[int](), days | self.wide.get(key, set())
+            while asked:
+                searched |= {day + n for day in asked for n in (-1, 0, 1)}
+                rows = [r for r in self.readings if (r.authority, r.trace_id) == key and r.start_ns // DAY_NS in searched]
+                asked = {day + n for day in days_of(rows) for n in (-1, 0, 1)} - searched if rows else set()
             if rows:
-                out[key] = StoredTrace(rows, tuple(e for e in self.events if (e.authority, e.trace_id) == key))
+                booked = (e for e in self.events if (e.authority, e.trace_id) == key and e.start_ns // DAY_NS in searched)
+                out[key] = StoredTrace(tuple(rows), tuple(booked))
         return out
 
     def linked(self, keys: Mapping[int, AbstractSet[int]]) -> Iterable[TraceKey]:
@@ -205,7 +215,8 @@ def test_any_order_batching_duplication_and_restart_gives_the_same_net_ledger(rn
     got: list[Reading] = []
     for n in range(rng.randint(1, 3)):
         tree, _, _ = builder.grow(2)
-        got += readings(other(f"root{n}", tree, payers=pays(f"tenant{n}")), f"trace{n}")
+        before = rng.choice((0, 0, 4, 9)) * 86_400_000  # milliseconds that the root starts before its calls
+        got += readings(other(f"root{n}", tree, payers=pays(f"tenant{n}"), ms=(-before, 1_000_000)), f"trace{n}")
     reference = MemoryLedger()
     run(engine_on(reference), reference, got)
     assert sorted((i, o) for *_, i, o in net(reference.events) if i is not None) == sorted(builder.truth)
@@ -233,3 +244,56 @@ def test_a_stored_span_of_a_long_call_is_found_by_its_response_id() -> None:
     later = Engine(FlatPrices(), Policy(), ledger, VERSIONS, horizon_ns=NOON_NS)  # as after a restart: the stored span starts at noon
     run(later, ledger, readings(chat("inner", (10, 1), response_id="r1", scope="sdk@1", ms=(300_000, 400_000)), "t2"))
     assert len(net(ledger.events)) == 1
+
+
+def days_apart(days: int) -> tuple[Reading, Reading]:
+    """A root that pays, and a call inside it that starts so many days later."""
+    root, call = readings(other("http", chat("a", (10, 1)), payers=pays("acme"), ms=(-days * 86_400_000, 2_000)))
+    return root, call
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_root_that_began_days_before_its_call_pays_for_it_in_either_order(order: tuple[int, int]) -> None:
+    ledger, spans = MemoryLedger(), days_apart(4)
+    for at in order:
+        run(engine_on(ledger), ledger, [spans[at]])
+    assert net(ledger.events) == [("t", "a", "acme", 10, 1)]
+
+
+def test_a_late_span_of_a_trace_over_days_takes_no_payer_away() -> None:
+    ledger, (root, call) = MemoryLedger(), days_apart(4)
+    for reading in (root, call):
+        run(engine_on(ledger), ledger, [reading])
+    for late in (root.start_ns, call.start_ns):
+        harmless = root._replace(span_id=late.to_bytes(8, "big"), parent_span_id=root.span_id, start_ns=late, end_ns=late, payers=Payers())
+        assert run(engine_on(ledger), ledger, [harmless]).events == []
+
+
+def test_a_root_in_a_running_engine_brings_back_stored_calls_of_all_its_days() -> None:
+    ledger, (root, call) = MemoryLedger(), days_apart(4)
+    early = call._replace(span_id=b"early...", start_ns=root.start_ns + SECOND_NS, end_ns=root.start_ns + 2 * SECOND_NS)
+    run(engine_on(ledger), ledger, [early])
+    engine = engine_on(ledger)
+    for reading in (call, root):
+        run(engine, ledger, [reading])
+    assert [row[2] for row in net(ledger.events)] == ["acme", "acme"]
+
+
+def test_a_span_sent_again_with_an_earlier_start_is_charged_once() -> None:
+    for days in (9, -9):
+        ledger, [call] = MemoryLedger(), readings(chat("a", (10, 1), payers=pays("acme")))
+        moved = call._replace(start_ns=call.start_ns - days * DAY_NS, end_ns=call.end_ns + (days < 0))
+        for reading in (call, moved):
+            run(engine_on(ledger), ledger, [reading])
+        assert len(net(ledger.events)) == 1, days
+
+
+def test_what_is_taken_up_again_does_not_make_the_open_position_go_back() -> None:
+    ledger = MemoryLedger()
+    _, first = readings(other("http", chat("a", (10, 1)), payers=pays("acme")))
+    second = first._replace(span_id=b"second..", position=700)
+    run(engine_on(ledger), ledger, [first])
+    run(engine_on(ledger), ledger, [second], final=False)
+    engine = engine_on(ledger)
+    engine.reopen({("default", first.trace_id): {first.start_ns // DAY_NS}}, 700)
+    assert engine.tick(second.received_ns).open_position == 700

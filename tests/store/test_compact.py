@@ -125,6 +125,17 @@ def test_spans_without_a_charge_are_dropped_after_a_week_and_no_others(tmp_path:
         assert Compactor(tmp_path, config).run(NOON + 9 * DAY_NS).files_merged == 0, "a file is gone through once"
 
 
+def test_a_root_days_before_the_charge_of_its_trace_stays(tmp_path: Path) -> None:
+    charged, stranger = reading(1), plain(2, start_ns=NOON - 4 * DAY_NS)
+    root = plain(9, trace_id=charged.trace_id, start_ns=NOON - 4 * DAY_NS)
+    with Ledger.open(tmp_path) as ledger:
+        wide = {("default", charged.trace_id): {TODAY - 4, TODAY}}
+        ledger.commit([event(1)], [charged, root, stranger], position=60, open_position=60, booked_ns=NOON, wide=wide)
+        assert Compactor(tmp_path).run(NOON + 8 * DAY_NS).spans_dropped == 1
+        stored = ledger.traces({("default", charged.trace_id): {TODAY}})
+        assert len(stored["default", charged.trace_id].readings) == 2
+
+
 def test_a_file_of_nothing_but_chargeless_spans_goes_altogether(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         ledger.commit([], [plain(1), plain(2)], position=60, open_position=60, booked_ns=NOON)

@@ -93,3 +93,24 @@ def test_read_rows_takes_rows_from_several_row_groups(tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": list(range(100))}), tmp_path / "t.parquet", row_group_size=7)
     rows = np.array([0, 6, 7, 50, 98, 99])
     assert read_rows(tmp_path / "t.parquet", rows).column("n").to_pylist() == rows.tolist()
+
+
+def test_a_trace_on_days_apart_is_found_by_what_was_noted_of_it(tmp_path: Path) -> None:
+    root, call = plain(1, start_ns=NOON - 9 * DAY_NS, end_ns=NOON - 9 * DAY_NS), reading(2, trace_id=TRACE)
+    key = ("default", TRACE)
+    with Ledger.open(tmp_path) as ledger:
+        commit(ledger, root, call)
+        assert ledger.traces({key: {TODAY}})[key].readings == (call,)
+        ledger.commit([], [], position=ledger.position, open_position=0, booked_ns=NOON, wide={key: {TODAY - 9, TODAY}})
+        assert len(ledger.traces({key: {TODAY}})[key].readings) == 2
+    with Ledger.open(tmp_path) as ledger:
+        assert len(ledger.traces({key: {TODAY}})[key].readings) == 2
+    with Ledger.open(tmp_path, read_only=True) as ledger:
+        assert len(ledger.traces({key: {TODAY}})[key].readings) == 2
+        assert ledger.traces({("other", TRACE): {TODAY}}) == {}
+
+
+def test_a_span_over_many_days_leads_to_those_inside_it(ledger: Ledger) -> None:
+    root, call = plain(1, start_ns=NOON - 9 * DAY_NS, end_ns=NOON), reading(2, trace_id=TRACE)
+    commit(ledger, root, call)
+    assert len(ledger.traces({("default", TRACE): {TODAY - 9}})["default", TRACE].readings) == 2

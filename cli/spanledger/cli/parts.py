@@ -58,7 +58,7 @@ class OpenWorker:
             failures=rules.failures,
             flags=rules.flags,
         )
-        engine.reopen(self.ledger.reopen())
+        engine.reopen(self.ledger.reopen(), self.ledger.open_position)
         self._source = JournalReader(self._folder.journal, self.ledger.position)
         self.worker = Worker(
             self._source,

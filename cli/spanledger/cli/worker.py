@@ -54,7 +54,7 @@ class Settler(Protocol):
     def committed(self) -> None:
         """The last batch is stored."""
 
-    def reopen(self, keys: Mapping[TraceKey, AbstractSet[int]]) -> None:
+    def reopen(self, keys: Mapping[TraceKey, AbstractSet[int]], open_position: int = 0) -> None:
         """Take up stored traces that were waiting."""
 
 
@@ -66,7 +66,14 @@ class Book(Protocol):
         """The journal position up to which everything is committed."""
 
     def commit(
-        self, events: Sequence[CostEvent], readings: Sequence[Reading], *, position: int, open_position: int, booked_ns: int
+        self,
+        events: Sequence[CostEvent],
+        readings: Sequence[Reading],
+        *,
+        position: int,
+        open_position: int,
+        booked_ns: int,
+        wide: Mapping[TraceKey, AbstractSet[int]],
     ) -> object:
         """Store a batch; all or nothing."""
 
@@ -127,6 +134,7 @@ class Worker:
         self._next_collect = time.monotonic() + _COLLECT_SECONDS
         self._events: list[CostEvent] = []
         self._readings: list[Reading] = []
+        self._wide: dict[TraceKey, set[int]] = {}
         self._next_commit = time.monotonic() + batch_seconds
         self._open_position = book.position
         self.stats = Stats(position=source.position, committed_position=book.position, open_position=book.position)
@@ -181,6 +189,8 @@ class Worker:
         batch = self._engine.tick(now_ns, final=final)
         self._events += batch.events
         self._readings += batch.readings
+        for key, days in batch.wide.items():
+            self._wide.setdefault(key, set()).update(days)
         self._since_tick = 0
         return batch.open_position
 
@@ -206,10 +216,10 @@ class Worker:
             return
         now_ns = self._now_ns()
         waiting = self._settle(now_ns, final=final)
-        batch = Batch(self._events, self._readings, waiting)
+        batch = Batch(self._events, self._readings, waiting, self._wide)
         position = self._source.position
         open_position = position if waiting is None else waiting
-        if batch.events or batch.readings or position != self._book.position or open_position != self._open_position:
+        if batch.events or batch.readings or batch.wide or position != self._book.position or open_position != self._open_position:
             began = time.perf_counter()
             self._store(batch, position, open_position, now_ns)
             self._count(batch, time.perf_counter() - began)
@@ -218,7 +228,7 @@ class Worker:
         if time.monotonic() >= self._next_collect:
             gc.collect()
             self._next_collect = time.monotonic() + _COLLECT_SECONDS
-        self._events, self._readings = [], []
+        self._events, self._readings, self._wide = [], [], {}
         self._since_commit = 0
         self._next_commit = time.monotonic() + self._batch_seconds
         self.stats = self.stats._replace(
@@ -230,7 +240,9 @@ class Worker:
         attempt = 0
         while True:
             try:
-                self._book.commit(batch.events, batch.readings, position=position, open_position=open_position, booked_ns=now_ns)
+                self._book.commit(
+                    batch.events, batch.readings, position=position, open_position=open_position, booked_ns=now_ns, wide=batch.wide
+                )
                 return
             except OSError as error:
                 if not self._patient:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from spanledger.enrich.book import Prices, Versions, drafts, identified, keep_price, reason_of_change, reversal, same_content
@@ -18,7 +19,7 @@ from spanledger.enrich.failures import SHIPPED_POLICY, FailurePolicy
 from spanledger.enrich.findings import NO_FLAGS, FlagRules, flagged
 from spanledger.enrich.link_index import LinkIndex
 from spanledger.enrich.links import response_key
-from spanledger.enrich.open_traces import DAY_NS, OpenTrace, TraceKey
+from spanledger.enrich.open_traces import DAY_NS, OpenTrace, TraceKey, days_of
 from spanledger.enrich.records import Reading
 from spanledger.enrich.settle import settle
 
@@ -45,7 +46,10 @@ class History(Protocol):
         """Who has ever told of calls: (authority, service, (scope, dialect))."""
 
     def traces(self, wanted: Mapping[TraceKey, AbstractSet[int]]) -> Mapping[TraceKey, StoredTrace]:
-        """The stored ones among `wanted`; the ints are days (UTC, since 1970) to look on, with their neighbours."""
+        """The stored ones among `wanted`; the ints are days (UTC, since 1970) to look on, with their neighbours.
+
+        Also looked on are the days that were stored with a batch as those of a wide trace.
+        """
 
     def linked(self, keys: Mapping[int, AbstractSet[int]]) -> Iterable[TraceKey]:
         """Traces with a stored span that has one of these link keys and starts on one of these days or a neighbour."""
@@ -67,11 +71,15 @@ class Policy(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What a tick decided: entries to book, new spans to store, and the oldest journal position still waiting (None: none)."""
+    """What a tick decided: entries to book, new spans to store, and the oldest journal position still waiting (None: none).
+
+    `wide`: traces over more than two days, with the days their spans start on, to be stored with the batch.
+    """
 
     events: list[CostEvent]
     readings: list[Reading]
     open_position: int | None
+    wide: Mapping[TraceKey, AbstractSet[int]] = MappingProxyType({})
 
 
 class Engine:
@@ -101,6 +109,7 @@ class Engine:
         self._incoming: dict[TraceKey, list[Reading]] = {}
         self._links = LinkIndex(lambda: (reading for trace in self._traces.values() for reading in trace.spans.values()), history.tellers)
         self._spans_held = 0
+        self._wide: dict[TraceKey, set[int]] = {}
         self._horizon_ns = (1 << 63) if horizon_ns is None else horizon_ns
 
     @property
@@ -128,11 +137,18 @@ class Engine:
             else:
                 known.append(reading)
 
-    def reopen(self, keys: Mapping[TraceKey, AbstractSet[int]]) -> None:
-        """Take up stored traces that were waiting when the process last stopped; `keys` says which days they are on."""
+    def reopen(self, keys: Mapping[TraceKey, AbstractSet[int]], open_position: int = 0) -> None:
+        """Take up stored traces that were waiting when the process last stopped; `keys` says which days they are on.
+
+        What lies before the ledger's `open_position` was settled: it must not make the position go back.
+        """
         for key in self._recall(keys):
             trace = self._traces[key]
-            trace.touch(sorted(trace.spans.values(), key=lambda r: (r.position, r.received_ns)))
+            spans = sorted(trace.spans.values(), key=lambda r: (r.position, r.received_ns))
+            waiting = [reading for reading in spans if reading.position >= open_position]
+            if not waiting and key not in keys:
+                continue  # a partner: its own spans are settled
+            trace.touch(waiting or [spans[-1]._replace(position=open_position)])
             self._pending[key] = trace
 
     def tick(self, now_ns: int, *, final: bool = False) -> Batch:
@@ -160,7 +176,8 @@ class Engine:
                     member.settled()
                     self._pending.pop(member.key, None)
         waiting = [trace.position for trace in self._pending.values()]
-        return Batch(events, fresh, min(waiting) if waiting else None)
+        wide, self._wide = self._wide, {}
+        return Batch(events, fresh, min(waiting) if waiting else None, wide)
 
     def committed(self) -> None:
         """The last batch is in the ledger: traces that wait for nothing may leave memory, the oldest first."""
@@ -181,20 +198,25 @@ class Engine:
     def _merge_incoming(self) -> list[Reading]:
         incoming, self._incoming = self._incoming, {}
         traces = self._traces
-        unknown = {key: {r.start_ns // DAY_NS for r in readings} for key, readings in incoming.items() if key not in traces}
-        if unknown:
-            self._recall(unknown)
+        unknown: dict[TraceKey, set[int]] = {}
+        for key, readings in incoming.items():
+            days, known = days_of(readings), traces.get(key)
+            if known is None or not days <= known.days:
+                unknown[key] = days
+        grown = set(self._recall(unknown)) if unknown else set()
         fresh: list[Reading] = []
         for key, readings in incoming.items():
             trace = traces.pop(key, None) or OpenTrace(key)
             traces[key] = trace  # moved to the end: the most recently used
+            if key in unknown:
+                self._cover(trace, unknown[key], readings)
             before = len(trace.spans)
             news = trace.take(readings)
-            if not news:
+            if not news and not (key in grown and trace.dirty):
                 continue
             fresh += news
             self._spans_held += len(trace.spans) - before
-            trace.touch(news)
+            trace.touch(news or readings)
             self._pending[key] = trace
         self._link(fresh)
         return fresh
@@ -206,16 +228,30 @@ class Engine:
             found = self._history.traces(wanted)
             readings: list[Reading] = []
             for key, stored in found.items():
-                if key in self._traces:
+                known = self._traces.get(key)
+                days = days_of(stored.readings)
+                if known is not None and days <= known.days:
                     continue
-                trace = self._traces[key] = OpenTrace(key)
-                trace.take(stored.readings)
-                trace.remember_booked(stored.booked)
-                self._spans_held += len(trace.spans)
-                readings += trace.spans.values()
+                trace = self._traces[key] = known or OpenTrace(key)
+                self._cover(trace, days, stored.readings)
+                before = len(trace.spans)
+                news = trace.take(stored.readings)
+                # What memory knows of a span's entries is ahead of the ledger: of those, nothing is taken up.
+                trace.remember_booked([event for event in stored.booked if (event.span_id, event.split_index) not in trace.counts])
+                self._spans_held += len(trace.spans) - before
+                if known is not None:
+                    trace.dirty = trace.dirty or bool(news)
+                readings += news if known is not None else trace.spans.values()
                 recalled.append(key)
             wanted = self._partners_to_recall(readings)
         return recalled
+
+    def _cover(self, trace: OpenTrace, days: set[int], readings: Iterable[Reading]) -> None:
+        """Note the days of spans that are about to be taken; where they lie apart, the ledger must be told."""
+        trace.days |= days
+        if max(trace.days) - min(trace.days) > 1:
+            starts = {reading.start_ns // DAY_NS for readings in (trace.spans.values(), readings) for reading in readings}
+            self._wide.setdefault(trace.key, set()).update(starts)
 
     def _link(self, fresh: Sequence[Reading]) -> None:
         """Find the traces that may tell of the same calls as these spans, in memory and in the ledger."""

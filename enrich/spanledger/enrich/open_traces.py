@@ -13,13 +13,29 @@ TraceKey = tuple[str, bytes]
 """(authority, trace id)"""
 
 DAY_NS: Final = 86_400_000_000_000
+LONGEST_DAYS: Final = 62
+"""Of a span over more days than these, only its newest ones and the day of its start are looked at."""
 _NEVER: Final = 1 << 62
 
 
 class OpenTrace:
     """A trace in memory. Times are nanoseconds of receipt; `position` is the oldest journal position not yet settled."""
 
-    __slots__ = ("booked", "counts", "dirty", "first_ns", "key", "last_ns", "level", "parents", "partners", "position", "rooted", "spans")
+    __slots__ = (
+        "booked",
+        "counts",
+        "days",
+        "dirty",
+        "first_ns",
+        "key",
+        "last_ns",
+        "level",
+        "parents",
+        "partners",
+        "position",
+        "rooted",
+        "spans",
+    )
 
     def __init__(self, key: TraceKey) -> None:
         self.key = key
@@ -30,6 +46,8 @@ class OpenTrace:
         """How many charges were ever booked for each (span, split)."""
         self.parents: set[bytes] = set()
         """Every span that some span names as its parent."""
+        self.days: set[int] = set()
+        """The days of its spans, from start to end: the ledger has been asked for the trace on each and its neighbours."""
         self.partners: dict[TraceKey, int] = {}
         """Traces that may tell of the same calls, with a day to find them on."""
         self.rooted = False
@@ -83,6 +101,22 @@ class OpenTrace:
                 self.booked.setdefault(at, []).append(entry)
                 if entry.kind == "charge":
                     self.counts[at] = self.counts.get(at, 0) + 1
+
+
+def days_of(readings: Iterable[Reading]) -> set[int]:
+    """Every day (UTC, since 1970) from the starts of these spans to their ends, within bounds: what they enclose may lie on any."""
+    days = {reading[4] // DAY_NS for reading in readings}
+    ends = {reading[5] // DAY_NS for reading in readings}
+    if len(days) == 1 and ends == days:
+        return days
+    if max(both := days | ends) - min(both) <= 1:
+        return both
+    for reading in readings:
+        start, end = reading[4] // DAY_NS, reading[5] // DAY_NS
+        days.update(range(max(start, end - LONGEST_DAYS + 1), end + 1))
+        if 0 <= start - end < LONGEST_DAYS:  # another clock for the end, or a start sent wrong
+            days.update(range(end, start))
+    return days
 
 
 def supersedes(new: Reading, old: Reading) -> bool:

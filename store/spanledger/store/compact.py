@@ -181,6 +181,9 @@ class Compactor:
         keys = trace_keys_of(rows)
         days = days_to_search(pc.unique(pc.divide(rows.column("start_ns"), DAY_NS)).to_pylist())
         days |= {file.day for file in files}
+        wide = store.wide_ids()
+        if wide and (apart := wide.intersection(pc.unique(rows.column("trace_id")).to_pylist())):
+            days |= days_to_search(day for found in store.wide_days(apart).values() for day in found)
         needed = keys[rows.column("link_key_1").is_valid().to_numpy()]
         keep = np.isin(keys, needed)
         for file in store.live_files("events", days=days):

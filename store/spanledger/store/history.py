@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from spanledger.enrich.engine import StoredTrace
 from spanledger.enrich.events import CostEvent
+from spanledger.enrich.open_traces import days_of
 from spanledger.enrich.records import Reading
-from spanledger.store.days import DAY_NS, days_to_search
+from spanledger.store.days import days_to_search
 from spanledger.store.files import DataFile, Table
 from spanledger.store.index import IndexCache, Keys, trace_keys
 
@@ -36,24 +37,31 @@ class Files(NamedTuple):
 
 
 LiveFiles = Callable[[], Files]
+WideDays = Callable[[Iterable[TraceKey]], Mapping[TraceKey, AbstractSet[int]]]
+"""The further days of those among the traces that lie on days apart."""
 
 
 class StoredHistory:
     """Answers for the ledger in one data folder. Not for use by several threads at a time."""
 
-    def __init__(self, root: Path, live_files: LiveFiles, indexes: IndexCache) -> None:
+    def __init__(self, root: Path, live_files: LiveFiles, indexes: IndexCache, wide_days: WideDays) -> None:
         self._root = root
         self._live_files = live_files
         self._indexes = indexes
+        self._wide_days = wide_days
 
     def traces(self, wanted: Mapping[TraceKey, AbstractSet[int]]) -> dict[TraceKey, StoredTrace]:
         """The stored ones among the wanted traces; the sets are the days (days since 1970) of the spans at hand.
 
-        Each day and its neighbours are searched; where spans turn up on a further day, so are that day's neighbours.
+        Each day and its neighbours are searched; where spans turn up on a further day, so are that day's neighbours; and so are
+        the days that were noted of a trace on days apart.
         """
         readings: defaultdict[TraceKey, list[Reading]] = defaultdict(list)
         searched: defaultdict[TraceKey, set[int]] = defaultdict(set)
         asked: dict[TraceKey, set[int]] = {key: days_to_search(days) for key, days in wanted.items()}
+        for key, apart in self._wide_days(wanted).items():
+            if key in asked:
+                asked[key] |= days_to_search(apart)
         while asked:
             for key, days in asked.items():
                 searched[key] |= days
@@ -77,7 +85,7 @@ class StoredHistory:
                 if day not in asked.get(key, ()):
                     continue
                 readings[key].append(reading)
-                further[key] |= days_to_search((reading.start_ns // DAY_NS,)) - searched[key]
+                further[key] |= days_to_search(days_of((reading,))) - searched[key]
         return {key: days for key, days in further.items() if days}
 
     def _search_events(self, asked: Mapping[TraceKey, set[int]]) -> dict[TraceKey, list[CostEvent]]:

@@ -76,7 +76,8 @@ class FileIndex(NamedTuple):
 def trace_keys(trace_ids: bytes) -> Keys:
     """The index keys of trace ids of 16 bytes, given end to end: both halves in one, because ids of 64 bits are padded with zeros."""
     halves = np.frombuffer(trace_ids, ">u8")
-    return (halves[0::2] ^ halves[1::2]).astype(np.uint64)
+    keys: Keys = (halves[0::2] ^ halves[1::2]).astype(np.uint64)
+    return keys
 
 
 def trace_keys_of(table: pa.Table) -> Keys:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -51,9 +51,11 @@ class Ledger:
         self._lock = lock
         self._last = metastore.last_commit()
         self.indexes = IndexCache(data_dir, config.index_bytes_max)
-        self._history = StoredHistory(data_dir, self._live_files, self.indexes)
+        self._history = StoredHistory(data_dir, self._live_files, self.indexes, self._wide_days)
         self._files: Files | None = None
         self._files_version = -1
+        self._wide_ids = None if lock is None else metastore.wide_ids()
+        """Traces on days apart, so that all others cost no query; a reader asks each time, for another writes them."""
         self.tellers = metastore.tellers()
         """Who has ever told of calls in this ledger."""
 
@@ -101,11 +103,19 @@ class Ledger:
         return self._last.entries_total
 
     def commit(
-        self, events: Sequence[CostEvent], readings: Sequence[Reading], *, position: int, open_position: int, booked_ns: int
+        self,
+        events: Sequence[CostEvent],
+        readings: Sequence[Reading],
+        *,
+        position: int,
+        open_position: int,
+        booked_ns: int,
+        wide: Mapping[TraceKey, AbstractSet[int]] = MappingProxyType({}),
     ) -> None:
         """Book entries and spans and move the journal position, durably and all at once.
 
-        `events` are numbered in their order. `booked_ns` is the time of the commit, UTC. Raises RowError if a record does not fit
+        `events` are numbered in their order. `booked_ns` is the time of the commit, UTC. `wide`
+        says on which days the spans of traces start that lie on days apart. Raises RowError if a record does not fit
         the schema (nothing is written), LedgerFencedError if another writer has committed since.
         """
         if position < self.position:
@@ -125,13 +135,22 @@ class Ledger:
         new = {
             (r.authority, r.resource.service, (r.scope, r.call.dialect)) for r in readings if r.kind == "inference" and r.call is not None
         } - self.tellers
-        self.metastore.add_commit(commit, files, SCHEMA_VERSION, new)
+        self.metastore.add_commit(commit, files, SCHEMA_VERSION, new, wide)
         self.tellers |= new
+        if self._wide_ids is not None:
+            self._wide_ids.update(trace_id for _, trace_id in wide)
         self._last = commit
         for file, (_, _, rows) in zip(files, tables, strict=True):
             self.indexes.put(file.path, index_table(rows))
             if self._files is not None:
                 getattr(self._files, file.table).setdefault(file.day, []).append(file)
+
+    def _wide_days(self, keys: Iterable[TraceKey]) -> Mapping[TraceKey, AbstractSet[int]]:
+        known = self._wide_ids
+        if known is not None and not known:
+            return {}
+        wanted = {key[1] for key in keys if known is None or key[1] in known}
+        return self.metastore.wide_days(wanted) if wanted else {}
 
     def _event_tables(self, events: Sequence[CostEvent]) -> list[tuple[Table, int, pa.Table]]:
         from spanledger.store import event_rows  # Arrow: see files.write_parquet

@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from spanledger.store.crash import crash_point
@@ -24,6 +27,7 @@ Teller = tuple[str, str | None, tuple[str, str]]
 
 FILE_NAME = "meta.sqlite"
 BUSY_SECONDS = 30
+_ASKED_AT_ONCE = 500
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -109,8 +113,19 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (authority, service, scope, dialect)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE wide_traces (
+        trace_id BLOB NOT NULL,
+        authority TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        PRIMARY KEY (trace_id, authority, day)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 """Each entry takes the schema one version on; entries are only ever added."""
+
+
+_WIDE_VERSION = next(number for number, sql in enumerate(MIGRATIONS, 1) if "TABLE wide_traces" in sql)
 
 
 class Commit(NamedTuple):
@@ -216,8 +231,15 @@ class Metastore:
         row = self.connection.execute("SELECT * FROM commits ORDER BY number DESC LIMIT 1").fetchone()
         return BEFORE_ALL if row is None else Commit(*row)
 
-    def add_commit(self, commit: Commit, files: Sequence[DataFile], schema_version: int, tellers: Iterable[Teller] = ()) -> None:
-        """Book a commit whose files are on the disk, with who told of calls for the first time.
+    def add_commit(
+        self,
+        commit: Commit,
+        files: Sequence[DataFile],
+        schema_version: int,
+        tellers: Iterable[Teller] = (),
+        wide: Mapping[tuple[str, bytes], AbstractSet[int]] = MappingProxyType({}),
+    ) -> None:
+        """Book a commit whose files are on the disk, with who told of calls for the first time, and the days of wide traces.
 
         Raises LedgerFencedError if another writer has committed since: the caller's idea of the ledger is stale.
         """
@@ -229,6 +251,8 @@ class Metastore:
             self._insert_files(files, schema_version, commit.number)
             rows = [(authority, service or "", scope, dialect) for authority, service, (scope, dialect) in tellers]
             self.connection.executemany("INSERT OR IGNORE INTO tellers VALUES (?, ?, ?, ?)", rows)
+            spread = [(trace_id, authority, day) for (authority, trace_id), days in wide.items() for day in days]
+            self.connection.executemany("INSERT OR IGNORE INTO wide_traces VALUES (?, ?, ?)", spread)
             crash_point("metastore_written")
         crash_point("metastore_committed")
 
@@ -236,6 +260,24 @@ class Metastore:
         """Who has ever told of calls: (authority, service, (scope, dialect))."""
         rows = self.connection.execute("SELECT authority, service, scope, dialect FROM tellers")
         return {(authority, service or None, (scope, dialect)) for authority, service, scope, dialect in rows}
+
+    def wide_ids(self) -> set[bytes]:
+        """The trace ids of all traces that are known to lie on days apart."""
+        if self.schema_version < _WIDE_VERSION:
+            return set()  # an older ledger, opened to be read only
+        return {trace_id for (trace_id,) in self.connection.execute("SELECT DISTINCT trace_id FROM wide_traces")}
+
+    def wide_days(self, trace_ids: Iterable[bytes]) -> dict[tuple[str, bytes], set[int]]:
+        """The days (since 1970) on which spans of these traces start, of those that lie on days apart."""
+        found: defaultdict[tuple[str, bytes], set[int]] = defaultdict(set)
+        wanted = list(trace_ids) if self.schema_version >= _WIDE_VERSION else []
+        for at in range(0, len(wanted), _ASKED_AT_ONCE):
+            some = wanted[at : at + _ASKED_AT_ONCE]
+            marks = ",".join("?" * len(some))
+            sql = f"SELECT authority, trace_id, day FROM wide_traces WHERE trace_id IN ({marks})"  # noqa: S608 - only marks, bound values
+            for authority, trace_id, day in self.connection.execute(sql, some):
+                found[authority, trace_id].add(day)
+        return dict(found)
 
     def swap_files(self, old: Iterable[str], new: Sequence[DataFile], schema_version: int, removed_ns: int, lease: tuple[str, str]) -> bool:
         """Replace files by others with the same rows; False (and nothing done) if one of the old ones is gone already.
