@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from spanledger.enrich.link_index import LinkIndex
 from spanledger.enrich.records import Reading
 from tests.enrich.trees import chat, readings, trace_id
@@ -65,3 +67,32 @@ def test_a_teller_known_only_from_the_ledger_counts() -> None:
     index = LinkIndex(lambda: (), [("default", "svc", ("sdk@1", "test"))])
     index.add(reading)
     assert len(index.keys_to_ask(reading)) == 3
+
+
+def test_services_of_two_tellers_without_end_do_not_look_through_memory_without_end() -> None:
+    looks, held = 0, Held()
+
+    def look() -> list[Reading]:
+        nonlocal looks
+        looks += 1
+        return held.readings
+
+    held.index = LinkIndex(look)
+    for n in range(50):
+        assert held.add(f"a{n}", service=f"s{n}") == set()
+        assert held.add(f"b{n}", service=f"s{n}", scope="sdk@1") == {f"a{n}"}
+    assert looks == 17
+
+
+def test_services_without_end_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spanledger.enrich.link_index._SERVICES_MAX", 3)
+    held = Held()
+    for n in range(6):
+        held.add(f"t{n}", service=f"s{n}")
+    assert [held.add(f"u{n}", service=f"s{n}", scope="sdk@1") for n in range(6)] == [{f"t{n}"} for n in range(6)]
+    assert len(held.index._tellers) <= 3  # the bound is what is tested
+
+
+def test_where_tellers_are_unknown_every_service_has_several() -> None:
+    [reading] = readings(chat("a", (10, 1)))
+    assert len(LinkIndex(lambda: (), None).keys_to_ask(reading)) == 3

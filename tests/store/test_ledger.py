@@ -158,3 +158,30 @@ def test_who_tells_of_calls_is_remembered_with_the_commit(tmp_path: Path) -> Non
         assert ledger.tellers == told
     with Ledger.open(tmp_path, read_only=True) as ledger:
         assert ledger.tellers == told
+
+
+def test_too_many_tellers_are_no_longer_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spanledger.store.ledger.TELLERS_MAX", 2)
+    with Ledger.open(tmp_path) as ledger:
+        for number in range(1, 5):
+            ledger.commit([], [reading(number, scope=f"sdk@{number}")], position=number, open_position=0, booked_ns=BOOKED)
+            assert (ledger.tellers is None) is (number > 2)
+        assert ledger.metastore.connection.execute("SELECT count(*) FROM tellers").fetchone() == (2,)
+    with Ledger.open(tmp_path) as ledger:
+        assert ledger.tellers is None
+
+
+def test_a_ledger_from_before_tellers_were_noted_does_not_say_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from spanledger.store import metastore
+
+    with monkeypatch.context() as older:
+        older.setattr(metastore, "MIGRATIONS", metastore.MIGRATIONS[:2])
+        store = metastore.Metastore.open(tmp_path)
+        store.connection.execute("INSERT INTO commits VALUES (1, 1, 1, 1, 0, 0, 0)")
+        store.close()
+    with Ledger.open(tmp_path, read_only=True) as ledger:
+        assert ledger.tellers is None
+    with Ledger.open(tmp_path) as ledger:
+        assert ledger.tellers is None
+    with Ledger.open(tmp_path / "new") as ledger:
+        assert ledger.tellers == set()

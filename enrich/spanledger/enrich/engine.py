@@ -42,8 +42,8 @@ class History(Protocol):
     """What the ledger knows of traces that are no longer in memory."""
 
     @property
-    def tellers(self) -> AbstractSet[tuple[str, str | None, tuple[str, str]]]:
-        """Who has ever told of calls: (authority, service, (scope, dialect))."""
+    def tellers(self) -> AbstractSet[tuple[str, str | None, tuple[str, str]]] | None:
+        """Who has ever told of calls: (authority, service, (scope, dialect)); None where they are unknown or too many."""
 
     def traces(self, wanted: Mapping[TraceKey, AbstractSet[int]]) -> Mapping[TraceKey, StoredTrace]:
         """The stored ones among `wanted`; the ints are days (UTC, since 1970) to look on, with their neighbours.

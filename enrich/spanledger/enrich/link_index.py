@@ -7,7 +7,7 @@ response ids are kept; when a second teller shows up, the calls of that service 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from spanledger.enrich.links import TWIN_BUCKET_NS, probe_keys, response_key
 from spanledger.enrich.merge import teller
@@ -18,20 +18,30 @@ Partner = tuple[TraceKey, int]
 """A trace, and a day (UTC, since 1970) to find it on."""
 _Service = tuple[str, str | None]
 _Counted = tuple[str, str | None, int, int, int]
+_SCANS_MAX: Final = 16
+_SERVICES_MAX: Final = 10_000
+"""Senders choose the names of services: beyond so many, or so many looks through memory, every service counts as having several tellers."""
 _At = TypeVar("_At")
 _Entry = TypeVar("_Entry", bound=tuple[Any, ...])
 
 
 class LinkIndex:
-    """Entries are (trace, teller, day). `held` gives every reading in memory: asked when a service turns out to have two tellers."""
+    """Entries are (trace, teller, day). `held` gives every reading in memory: asked when a service turns out to have two tellers.
 
-    def __init__(self, held: Callable[[], Iterable[Reading]], tellers: Iterable[tuple[str, str | None, tuple[str, str]]] = ()) -> None:
+    `tellers` None: they are unknown or too many, and every service is taken to have several.
+    """
+
+    def __init__(
+        self, held: Callable[[], Iterable[Reading]], tellers: Iterable[tuple[str, str | None, tuple[str, str]]] | None = ()
+    ) -> None:
         self._held = held
         self._by_response: dict[tuple[str, str], list[Partner]] = {}
         self._by_counts: dict[_Counted, list[tuple[TraceKey, tuple[str, str], int]]] = {}
         self._tellers: dict[_Service, tuple[str, str] | None] = {}
         """The only teller of a service so far, in memory or in the ledger; None where there are several."""
-        for authority, named, who in tellers:
+        self._scans = 0
+        self._all_several = tellers is None
+        for authority, named, who in tellers or ():
             self._tellers[authority, named] = who if self._tellers.get((authority, named), who) == who else None
 
     def add(self, reading: Reading) -> list[Partner]:
@@ -56,24 +66,41 @@ class LinkIndex:
 
     def keys_to_ask(self, reading: Reading) -> tuple[int, ...]:
         """The link keys by which the ledger may know of other tellers of a call: none by its counts while its service has one teller."""
-        if self._tellers.get((reading.authority, reading.resource.service), ()) is None:
+        if self._all_several or self._tellers.get((reading.authority, reading.resource.service), ()) is None:
             return probe_keys(reading)
         key = response_key(reading)
         return () if key is None else (key,)
 
     def _has_several(self, authority: str, reading: Reading) -> bool:
+        if self._all_several:
+            return True
         service = (authority, reading.resource.service)
         only, who = self._tellers.get(service, ()), teller(reading)
         if only == who:
             return False
         if only == ():
+            if len(self._tellers) >= _SERVICES_MAX:
+                return self._give_up(reading)
             self._tellers[service] = who
             return False
         if only is not None:
+            if self._scans >= _SCANS_MAX:
+                return self._give_up(reading)
+            self._scans += 1
             self._tellers[service] = None
             for each in self._held():
                 if each is not reading and each.kind == "inference" and (each.authority, each.resource.service) == service:
                     self._enter(each)
+        return True
+
+    def _give_up(self, reading: Reading) -> bool:
+        """Telling services apart costs more than it saves: enter every call by its counts, once and from now on."""
+        self._all_several = True
+        self._tellers.clear()
+        self._by_counts.clear()
+        for each in self._held():
+            if each is not reading and each.kind == "inference":
+                self._enter(each)
         return True
 
     def _twins(self, reading: Reading) -> Iterator[Partner]:

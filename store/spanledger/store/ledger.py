@@ -28,7 +28,7 @@ from spanledger.store.errors import LedgerBusyError, LedgerFencedError, RowError
 from spanledger.store.files import DataFile, Table, commit_file_path, data_files, sync_folders, write_data_file
 from spanledger.store.history import Files, StoredHistory, TraceKey
 from spanledger.store.index import IndexCache, index_table, trace_keys
-from spanledger.store.metastore import Commit, Metastore
+from spanledger.store.metastore import TELLERS_MAX, Commit, Metastore, Teller
 from spanledger.store.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Ledger:
         self._wide_ids = None if lock is None else metastore.wide_ids()
         """Traces on days apart, so that all others cost no query; a reader asks each time, for another writes them."""
         self.tellers = metastore.tellers()
-        """Who has ever told of calls in this ledger."""
+        """Who has ever told of calls in this ledger; None where that is unknown or too many."""
 
     @classmethod
     def open(cls, data_dir: Path, *, read_only: bool = False, config: StoreConfig | None = None) -> Ledger:
@@ -132,11 +132,10 @@ class Ledger:
         crash_point("folders_synced")
         total = self._last.entries_total + len(events)
         commit = Commit(number, position, open_position, booked_ns, len(events), len(readings), total)
-        new = {
-            (r.authority, r.resource.service, (r.scope, r.call.dialect)) for r in readings if r.kind == "inference" and r.call is not None
-        } - self.tellers
-        self.metastore.add_commit(commit, files, SCHEMA_VERSION, new, wide)
-        self.tellers |= new
+        new = None if self.tellers is None else _tellers(readings) - self.tellers
+        told = None if self.tellers is None or new is None or len(self.tellers) + len(new) > TELLERS_MAX else self.tellers | new
+        self.metastore.add_commit(commit, files, SCHEMA_VERSION, None if told is None else new, wide)
+        self.tellers = told
         if self._wide_ids is not None:
             self._wide_ids.update(trace_id for _, trace_id in wide)
         self._last = commit
@@ -231,6 +230,10 @@ class Ledger:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _tellers(readings: Iterable[Reading]) -> set[Teller]:
+    return {(r.authority, r.resource.service, (r.scope, r.call.dialect)) for r in readings if r.kind == "inference" and r.call is not None}
 
 
 def _take_lock(path: Path) -> int:

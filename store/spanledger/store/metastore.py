@@ -28,6 +28,9 @@ Teller = tuple[str, str | None, tuple[str, str]]
 FILE_NAME = "meta.sqlite"
 BUSY_SECONDS = 30
 _ASKED_AT_ONCE = 500
+TELLERS_MAX = 10_000
+"""Senders choose the names of services; beyond so many tellers the ledger only knows that they are many."""
+_TELLERS_MANY = "INSERT OR REPLACE INTO settings VALUES ('tellers', 'many')"
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -121,6 +124,9 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (trace_id, authority, day)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    INSERT INTO settings SELECT 'tellers', 'many' WHERE EXISTS (SELECT 1 FROM commits)
+    """,  # who told of the calls of earlier commits was not noted
 )
 """Each entry takes the schema one version on; entries are only ever added."""
 
@@ -236,10 +242,12 @@ class Metastore:
         commit: Commit,
         files: Sequence[DataFile],
         schema_version: int,
-        tellers: Iterable[Teller] = (),
+        tellers: Iterable[Teller] | None = (),
         wide: Mapping[tuple[str, bytes], AbstractSet[int]] = MappingProxyType({}),
     ) -> None:
         """Book a commit whose files are on the disk, with who told of calls for the first time, and the days of wide traces.
+
+        `tellers` None: they are too many to be noted.
 
         Raises LedgerFencedError if another writer has committed since: the caller's idea of the ledger is stale.
         """
@@ -249,15 +257,19 @@ class Metastore:
                 raise LedgerFencedError(f"commit {commit.number} cannot follow commit {last}: another writer has taken over this ledger")
             self.connection.execute("INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?)", commit)
             self._insert_files(files, schema_version, commit.number)
-            rows = [(authority, service or "", scope, dialect) for authority, service, (scope, dialect) in tellers]
+            rows = [(authority, service or "", scope, dialect) for authority, service, (scope, dialect) in tellers or ()]
+            if tellers is None:
+                self.connection.execute(_TELLERS_MANY)
             self.connection.executemany("INSERT OR IGNORE INTO tellers VALUES (?, ?, ?, ?)", rows)
             spread = [(trace_id, authority, day) for (authority, trace_id), days in wide.items() for day in days]
             self.connection.executemany("INSERT OR IGNORE INTO wide_traces VALUES (?, ?, ?)", spread)
             crash_point("metastore_written")
         crash_point("metastore_committed")
 
-    def tellers(self) -> set[Teller]:
-        """Who has ever told of calls: (authority, service, (scope, dialect))."""
+    def tellers(self) -> set[Teller] | None:
+        """Who has ever told of calls: (authority, service, (scope, dialect)); None where that is unknown or too many."""
+        if self.schema_version < len(MIGRATIONS) or self.setting("tellers") == "many":
+            return None
         rows = self.connection.execute("SELECT authority, service, scope, dialect FROM tellers")
         return {(authority, service or None, (scope, dialect)) for authority, service, scope, dialect in rows}
 
