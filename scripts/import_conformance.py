@@ -9,6 +9,7 @@ or the host of a package registry is left anywhere; captured stack traces name f
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -39,6 +40,22 @@ def cleaned(data: bytes) -> bytes:
     return data
 
 
+CORRECTED = {
+    "autogen/agent_alone": ("cost_usd",),
+    "mlflow/chat": ("session", "user"),
+}
+"""Fields of the truth that no span carries, set to null: AutoGen alone names neither model nor provider, so no price can follow; MLflow's
+session and user, as the case's own notes say (`how_tenant`), occur only as a traced function's arguments, which are content."""
+
+
+def corrected(case: str, expected: bytes) -> bytes:
+    """The truth as the wire can tell it: null for the fields of CORRECTED."""
+    truth = json.loads(expected)
+    for call in truth.get("calls", ()):
+        call.update(dict.fromkeys(field for field in CORRECTED.get(case, ()) if call.get(field) is not None))
+    return json.dumps(truth, indent=1, ensure_ascii=False).encode() if truth != json.loads(expected) else expected
+
+
 def import_case(source: Path, target: Path) -> int:
     """Copy one case, replacing what was there before; the number of files. ValueError names a file that must not be published."""
     shutil.rmtree(target, ignore_errors=True)
@@ -46,6 +63,8 @@ def import_case(source: Path, target: Path) -> int:
     names = sorted(path.name for path in source.iterdir() if KEPT.fullmatch(path.name))
     for name in names:
         data = cleaned((source / name).read_bytes())
+        if name == "expected.json":
+            data = corrected(f"{source.parent.name}/{source.name}", data)
         if found := FORBIDDEN.search(data):
             raise ValueError(f"{source.parent.name}/{source.name}/{name} names {found[0].decode()}")
         (target / name).write_bytes(data)

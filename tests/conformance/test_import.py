@@ -1,11 +1,12 @@
 """The cases are fit to be published: nothing in them tells of the machine that captured them."""
 
+import json
 from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from scripts.import_conformance import CASES, FORBIDDEN, KEPT, cleaned, import_case
+from scripts.import_conformance import CASES, FORBIDDEN, KEPT, cleaned, corrected, import_case
 
 REQUEST = ExportTraceServiceRequest()
 ATTRIBUTES = {"host.id": "3f" * 16, "host.name": "vm", "os.version": "6.18.44-x", "service.name": "bot"}
@@ -27,8 +28,8 @@ def test_no_file_of_any_case_names_a_machine() -> None:
 def test_cleaning_overwrites_the_machine_and_nothing_else() -> None:
     seen = ExportTraceServiceRequest.FromString(cleaned(REQUEST.SerializeToString())).resource_spans[0].resource
     assert {each.key: each.value.string_value for each in seen.attributes} == ATTRIBUTES | {"host.id": "0" * 32, "os.version": "0" * 9}
-    json = b'{"key":"host.id","value":{"stringValue":"' + b"3f" * 16 + b'"}}'
-    assert cleaned(json) == json.replace(b"3f", b"00")
+    text = b'{"key":"host.id","value":{"stringValue":"' + b"3f" * 16 + b'"}}'
+    assert cleaned(text) == text.replace(b"3f", b"00")
 
 
 @pytest.mark.parametrize("text", ["/home/ada/app.py", "/mnt/disk/x", "https://registry.npmjs.org/zod"])
@@ -42,3 +43,14 @@ def test_a_case_with_a_local_path_is_refused(text: str, tmp_path: Path) -> None:
     (case / "0001.traces.pb").write_bytes(b"\x12\x08" + text.encode())
     with pytest.raises(ValueError, match=r"family/scenario/0001.traces.pb names"):
         import_case(case, tmp_path / "bad")
+
+
+def test_only_the_listed_fields_are_corrected() -> None:
+    truth = b'{"calls": [{"cost_usd": "1", "session": "s", "user": null}]}'
+    assert json.loads(corrected("autogen/agent_alone", truth))["calls"] == [{"cost_usd": None, "session": "s", "user": None}]
+    assert json.loads(corrected("mlflow/chat", truth))["calls"] == [{"cost_usd": "1", "session": None, "user": None}]
+
+
+def test_a_truth_that_needs_no_correction_is_copied_byte_for_byte() -> None:
+    truth = b'{ "calls": [ {"cost_usd":"1"} ] }'
+    assert corrected("any/case", truth) == truth
