@@ -28,7 +28,7 @@ def test_an_event_reads_as_the_schema_names_it(ledger: Ledger) -> None:
     assert json.loads(json.dumps(found)) == found
     expected = {
         "event_id": "00000000000000000000000000000001",
-        "trace_id": "00000000000000010000000000000001",
+        "trace_id": "00000000000000010000000000000000",
         "span_id": "0000000000000001",
         "parent_span_id": None,
         "start_ns": NOON,
