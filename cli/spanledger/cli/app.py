@@ -51,7 +51,10 @@ def run(args: list[str] | None = None) -> int:
     try:
         result = typer.main.get_command(app)(args=args, prog_name="spanledger", standalone_mode=False)
         sys.stdout.flush()
-    except SystemExit as leaving:  # completion leaves this way
+    except SystemExit as leaving:  # completion leaves this way; and click, with 1, when the reader of its output has left
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # click's mark of a broken pipe, wherever typer has click from
+            _close_stdout_quietly()
+            return 0
         return leaving.code if isinstance(leaving.code, int) else 0
     except BrokenPipeError:
         _close_stdout_quietly()

@@ -259,8 +259,15 @@ def console_for(out: TextIO) -> Any:
 
     from rich.console import Console
 
+    class Patient(Console):
+        """A console whose reader may leave early: rich would end the process with status 1, the command line decides itself."""
+
+        def on_broken_pipe(self) -> None:
+            """Let the error through."""
+            raise BrokenPipeError
+
     width = None if out.isatty() or "COLUMNS" in os.environ else 10_000
-    return Console(file=out, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    return Patient(file=out, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def table_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], output: Format = Format.table, **more: Any) -> str:
