@@ -32,7 +32,7 @@ from spanledger.receiver.frames import Record
 from spanledger.receiver.journal import Journal, JournalReader
 from spanledger.receiver.prune import Pruner
 
-TICK_SPANS = 8_192
+TICK_SPANS = 16_384
 RECEIVED_NS = 1_795_170_000_000_000_000
 
 

@@ -27,7 +27,7 @@ _IDLE_SECONDS = 0.02
 _RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _POLL_BYTES = 1 << 20
 _COLLECT_SECONDS = 600.0
-_TICK_SPANS = 8_192
+_TICK_SPANS = 16_384
 """Spans are settled in portions of about this size, while they are still in the processor's cache; a commit stores many portions."""
 PAUSE_VARIABLE = "SPANLEDGER_TEST_PAUSE_COMMITS"
 """A seam for crash tests: while the file it names exists, nothing is committed."""

@@ -59,6 +59,9 @@ class LinkIndex:
             else:
                 found += [partner for partner in known if partner[0] != key]
                 known.append((key, day))
+        only = self._tellers.get((authority, reading[9][0]))
+        if only is not None and only[0] == reading[8] and only[1] == call[0]:  # the usual case, without a call
+            return found
         if self._has_several(authority, reading):
             found += self._twins(reading)
             self._enter(reading)

@@ -105,10 +105,14 @@ class OpenTrace:
 
 def days_of(readings: Iterable[Reading]) -> set[int]:
     """Every day (UTC, since 1970) from the starts of these spans to their ends, within bounds: what they enclose may lie on any."""
+    starts_ns, ends_ns = [reading[4] for reading in readings], [reading[5] for reading in readings]
+    if not starts_ns:
+        return set()
+    day = min(starts_ns) // DAY_NS
+    if day == min(ends_ns) // DAY_NS == max(starts_ns) // DAY_NS == max(ends_ns) // DAY_NS:
+        return {day}
     days = {reading[4] // DAY_NS for reading in readings}
     ends = {reading[5] // DAY_NS for reading in readings}
-    if len(days) == 1 and ends == days:
-        return days
     if max(both := days | ends) - min(both) <= 1:
         return both
     for reading in readings:

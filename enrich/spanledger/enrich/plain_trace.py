@@ -67,7 +67,10 @@ def _one_teller(calls: list[Reading]) -> bool:
     ids: set[str] = set()
     for reading in calls:
         call = reading[11]
-        if call is None or reading[7] in RETRIEVED or not bears_usage(call):
+        if call is None or reading[7] in RETRIEVED:
+            return False
+        usage = call[9]
+        if usage is None or not (usage[0] or usage[1] or bears_usage(call)):
             return False
         if told_by is None:
             told_by = (reading[8], call[0])

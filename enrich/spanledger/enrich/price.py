@@ -94,7 +94,7 @@ class Catalog:
         usage = call.usage
         if usage is None:
             return NO_USAGE
-        key = (call.provider, call.response_model, call.request_model, call.service_tier, call.region)
+        key = (call[2], call[4], call[3], call[7], call[8])  # provider, response model, request model, service tier, region
         resolution = self._resolutions.get(key)
         if resolution is None:
             resolution = self._resolve(key, call)
