@@ -147,6 +147,7 @@ def trace_events(rng: random.Random, start_ns: int, number: int) -> list[CostEve
                 ruleset_id="r" * 16,
                 catalog_id="c" * 16,
                 engine_version="0.1.0",
+                run_id=None,
                 suppressed_span_ids=suppressed,
                 emitter_cost_usd=cost if rng.random() < 0.1 else None,
                 prompt_hmac=f"{rng.randrange(2_000, 9_000)}:{rng.getrandbits(64):016x}",

@@ -56,6 +56,7 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "receiver/spanledger/receiver/prune_attributes.py": ("tests/receiver/test_prune.py",),
     "store/spanledger/store/errors.py": ("tests/store/test_metastore.py",),
     "store/spanledger/store/files.py": ("tests/store/test_ledger.py", "tests/store/test_crash.py"),
+    "store/spanledger/store/migrations.py": ("tests/store/test_metastore.py",),
     "store/spanledger/store/schema.py": ("tests/store/test_event_rows.py", "tests/store/test_span_rows.py"),
 }
 """Modules (or all that match a pattern) without a test file of their own name, and where they are tested instead: small pieces that

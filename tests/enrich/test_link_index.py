@@ -19,7 +19,7 @@ class Held:
     def add(self, trace: str, **more: object) -> set[str]:
         [reading] = readings(chat("a", (10, 1), **more), trace)
         self.readings.append(reading)
-        return {key[1].decode().rstrip(".") for key, _ in self.index.add(reading)}
+        return {partner[0][1].decode().rstrip(".") for _, partner in self.index.add([reading])}
 
 
 def test_one_response_id_links_whatever_the_counts() -> None:
@@ -65,7 +65,7 @@ def test_the_ledger_is_asked_by_counts_only_where_a_service_has_two_tellers() ->
 def test_a_teller_known_only_from_the_ledger_counts() -> None:
     [reading] = readings(chat("a", (10, 1)))
     index = LinkIndex(lambda: (), [("default", "svc", ("sdk@1", "test"))])
-    index.add(reading)
+    index.add([reading])
     assert len(index.keys_to_ask(reading)) == 3
 
 

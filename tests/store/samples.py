@@ -82,6 +82,7 @@ def event(number: int = 1, **changes: Any) -> CostEvent:
         ruleset_id="rules-1",
         catalog_id="catalog-1",
         engine_version="0.1.0",
+        run_id=None,
         suppressed_span_ids=(),
         emitter_cost_usd=None,
         prompt_hmac=None,

@@ -15,7 +15,9 @@ from spanledger.enrich.records import NO_USAGE, Call, Usage
 from spanledger.enrich.split import split_event
 
 _IGNORED: Final = frozenset(
-    {"event_id", "kind", "ref_event_id", "reason", "received_ns", "booked_ns", "position", "ruleset_id", "catalog_id", "engine_version"}
+    """
+    event_id kind ref_event_id reason received_ns booked_ns position ruleset_id catalog_id engine_version run_id
+    """.split()  # noqa: SIM905 - a list of words reads better as words
 )
 _COMPARED: Final = tuple(n for n, name in enumerate(CostEvent._fields) if name not in _IGNORED)
 _PRICED_BY: Final = tuple(
@@ -123,7 +125,7 @@ def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int, f
         (end_ns - start_ns) // 1_000_000 if end_ns > start_ns else 0,
         cost_usd, None, cost_usd, None, "USD", lines,
         usage_state, price_state, price_reason, billing, customer_billable,
-        position, dialect, usage_basis, versions.ruleset_id, prices.catalog_id, versions.engine_version,
+        position, dialect, usage_basis, versions.ruleset_id, prices.catalog_id, versions.engine_version, None,
         tuple([span.hex() if trace == trace_id else f"{trace.hex()}:{span.hex()}" for trace, span in suppressed]) if suppressed else (),
         _emitter_cost(emitter_cost) if emitter_cost is not None else None, prompt_hmac, flags,
     ))  # fmt: skip
@@ -175,6 +177,7 @@ def reversal(event: CostEvent, reason: str, booked_ns: int) -> CostEvent:
         ref_event_id=event.event_id,
         reason=reason,
         booked_ns=booked_ns,
+        run_id=None,
         usage=tuple((unit, -count) for unit, count in event.usage),
         lines=tuple(Line(ln.unit, -ln.quantity, ln.rate_id, ln.amount, ln.per, -ln.cost_usd) for ln in event.lines),
     )

@@ -163,7 +163,8 @@ class Engine:
             if key in done:
                 continue
             cluster = self._cluster(trace) if trace.partners else [trace]
-            done.update(member.key for member in cluster)
+            if len(cluster) > 1:
+                done.update(member.key for member in cluster)
             level = self._ready(cluster, now_ns, final=final)
             if level is None or (level <= max(t.level for t in cluster) and not any(t.dirty for t in cluster)):
                 continue
@@ -255,23 +256,24 @@ class Engine:
 
     def _link(self, fresh: Sequence[Reading]) -> None:
         """Find the traces that may tell of the same calls as these spans, in memory and in the ledger."""
-        wanted = self._partners_to_recall([reading for reading in fresh if reading.kind == "inference"])
+        wanted = self._partners_to_recall(fresh)
         if wanted:
             self._recall(wanted)
 
     def _partners_to_recall(self, readings: Sequence[Reading]) -> dict[TraceKey, set[int]]:
         """Register the link keys of these spans; note partners in memory; say which stored traces must be recalled."""
         asked: dict[int, set[int]] = defaultdict(set)
-        add, horizon_ns = self._links.add, self._horizon_ns + _MINUTE_NS
-        for reading in readings:
-            if reading.kind != "inference":
+        calls = [reading for reading in readings if reading[6] == "inference"]
+        for reading, (other, other_day) in self._links.add(calls):
+            self._pair((reading.authority, reading.trace_id), reading.start_ns // DAY_NS, other, other_day)
+        ask_ns = self._horizon_ns + _LONGEST_CALL_NS
+        for reading in calls:
+            if reading[4] > ask_ns:  # the usual case: later than anything stored
                 continue
-            for other, other_day in add(reading):
-                self._pair((reading.authority, reading.trace_id), reading.start_ns // DAY_NS, other, other_day)
-            if reading.start_ns <= horizon_ns:
+            if reading.start_ns <= self._horizon_ns + _MINUTE_NS:
                 for link in self._links.keys_to_ask(reading):
                     asked[link].add(reading.start_ns // DAY_NS)
-            elif reading.start_ns <= self._horizon_ns + _LONGEST_CALL_NS and (response := response_key(reading)) is not None:
+            elif (response := response_key(reading)) is not None:
                 asked[response].add(reading.start_ns // DAY_NS)
         if not asked:
             return {}

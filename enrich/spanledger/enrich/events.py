@@ -101,6 +101,7 @@ class CostEvent(NamedTuple):
     ruleset_id: str
     catalog_id: str
     engine_version: str
+    run_id: str | None
     suppressed_span_ids: tuple[str, ...]
     emitter_cost_usd: int | None
     prompt_hmac: str | None
@@ -187,6 +188,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("ruleset_id", "text", False, "Content id of the dialects and payer rules in force."),
     Column("catalog_id", "text", False, "Content id of the price catalog in force."),
     Column("engine_version", "text", False, "Version of spanledger that booked it."),
+    Column("run_id", "text", True, "The re-pricing or replay run that booked this entry; NULL for what was booked as spans came."),
     Column(
         "suppressed_span_ids",
         "texts",

@@ -44,27 +44,30 @@ class LinkIndex:
         for authority, named, who in tellers or ():
             self._tellers[authority, named] = who if self._tellers.get((authority, named), who) == who else None
 
-    def add(self, reading: Reading) -> list[Partner]:
-        """Enter an inference span; the other traces that may tell of its call."""
-        authority, trace_id, call = reading[0], reading[1], reading[11]
-        if call is None:
-            return []
-        found: list[Partner] = []
-        key, day = (authority, trace_id), reading[4] // DAY_NS
-        if call.response_id is not None and call.response_id_unique:
-            response = (authority, call.response_id)
-            known = self._by_response.get(response)
-            if known is None:
-                self._by_response[response] = [(key, day)]
-            else:
-                found += [partner for partner in known if partner[0] != key]
-                known.append((key, day))
-        only = self._tellers.get((authority, reading[9][0]))
-        if only is not None and only[0] == reading[8] and only[1] == call[0]:  # the usual case, without a call
-            return found
-        if self._has_several(authority, reading):
-            found += self._twins(reading)
-            self._enter(reading)
+    def add(self, readings: Iterable[Reading]) -> list[tuple[Reading, Partner]]:
+        """Enter inference spans; the other traces that may tell of their calls, each with the span it was found by."""
+        found: list[tuple[Reading, Partner]] = []
+        by_response, tellers = self._by_response, self._tellers
+        for reading in readings:
+            authority, call = reading[0], reading[11]
+            if call is None:
+                continue
+            response_id = call[5]
+            if response_id is not None and call[6]:
+                key, response = (authority, reading[1]), (authority, response_id)
+                entry = key, reading[4] // DAY_NS
+                known = by_response.get(response)
+                if known is None:
+                    by_response[response] = [entry]
+                else:
+                    found += [(reading, partner) for partner in known if partner[0] != key]
+                    known.append(entry)
+            only = tellers.get((authority, reading[9][0]))
+            if only is not None and only[0] == reading[8] and only[1] == call[0]:  # the usual case, without a call
+                continue
+            if self._has_several(authority, reading):
+                found += [(reading, partner) for partner in self._twins(reading)]
+                self._enter(reading)
         return found
 
     def keys_to_ask(self, reading: Reading) -> tuple[int, ...]:

@@ -62,9 +62,18 @@ class OpenTrace:
         """A root has come and every parent spoken of is here: nothing is known to be on its way."""
         return self.rooted and self.parents <= self.spans.keys()
 
-    def take(self, readings: Iterable[Reading]) -> list[Reading]:
+    def take(self, readings: Sequence[Reading]) -> list[Reading]:
         """Remember spans; gives those that say something new, which are not copies or revisions that a better one beats."""
-        spans, parents, fresh = self.spans, self.parents, []
+        spans, parents = self.spans, self.parents
+        if not spans:  # the usual case, without a comparison: a new trace whose spans all differ
+            new = {reading[2]: reading for reading in readings}
+            if len(new) == len(readings):
+                self.spans = new
+                self.parents = {reading[3] for reading in readings}
+                self.rooted = b"" in self.parents
+                self.parents.discard(b"")
+                return list(readings)
+        fresh = []
         for reading in readings:
             span_id, parent = reading[2], reading[3]
             known = spans.get(span_id)
@@ -103,14 +112,18 @@ class OpenTrace:
                     self.counts[at] = self.counts.get(at, 0) + 1
 
 
-def days_of(readings: Iterable[Reading]) -> set[int]:
+def days_of(readings: Sequence[Reading]) -> set[int]:
     """Every day (UTC, since 1970) from the starts of these spans to their ends, within bounds: what they enclose may lie on any."""
-    starts_ns, ends_ns = [reading[4] for reading in readings], [reading[5] for reading in readings]
-    if not starts_ns:
+    if not readings:
         return set()
-    day = min(starts_ns) // DAY_NS
-    if day == min(ends_ns) // DAY_NS == max(starts_ns) // DAY_NS == max(ends_ns) // DAY_NS:
-        return {day}
+    day = readings[0][4] // DAY_NS
+    from_ns = day * DAY_NS
+    to_ns = from_ns + DAY_NS
+    for reading in readings:
+        if not from_ns <= reading[4] <= reading[5] < to_ns:
+            break
+    else:
+        return {day}  # nearly all
     days = {reading[4] // DAY_NS for reading in readings}
     ends = {reading[5] // DAY_NS for reading in readings}
     if max(both := days | ends) - min(both) <= 1:

@@ -36,7 +36,7 @@ def plain_charges(spans: Spans) -> list[Charge] | None:
         return None
     charges: list[Charge] = []
     above_of: dict[bytes, _Above | None] = {}
-    alike: dict[tuple[bytes, int, Payers], tuple[Payers, str | None]] = {}
+    alike: dict[tuple[bytes, int, int], tuple[Payers, str | None]] = {}
     for reading in calls:
         parent_id = reading[3]
         if parent_id not in above_of:  # siblings share the answer
@@ -44,7 +44,7 @@ def plain_charges(spans: Spans) -> list[Charge] | None:
         above = above_of[parent_id]
         if above is None:
             return None
-        at = (parent_id, id(reading[9]), reading[10])
+        at = (parent_id, id(reading[9]), id(reading[10]))  # the reader gives equal payers as one object
         found = alike.get(at)
         if found is None:
             payers = lend_payers(own_payers(reading), above.payers)

@@ -21,6 +21,7 @@ from spanledger.store.crash import crash_point
 from spanledger.store.days import day_number, day_text
 from spanledger.store.errors import LedgerBusyError, LedgerFencedError, LedgerNotFoundError, LedgerVersionError
 from spanledger.store.files import DataFile, Table
+from spanledger.store.migrations import MIGRATIONS
 
 Teller = tuple[str, str | None, tuple[str, str]]
 """(authority, service, (scope, dialect)) of an instrumentation that tells of calls."""
@@ -31,105 +32,6 @@ _ASKED_AT_ONCE = 500
 TELLERS_MAX = 10_000
 """Senders choose the names of services; beyond so many tellers the ledger only knows that they are many."""
 _TELLERS_MANY = "INSERT OR REPLACE INTO settings VALUES ('tellers', 'many')"
-
-MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-    CREATE TABLE commits (
-        number INTEGER PRIMARY KEY,
-        position INTEGER NOT NULL,
-        open_position INTEGER NOT NULL,
-        booked_ns INTEGER NOT NULL,
-        event_rows INTEGER NOT NULL,
-        span_rows INTEGER NOT NULL,
-        entries_total INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE files (
-        path TEXT PRIMARY KEY,
-        table_name TEXT NOT NULL CHECK (table_name IN ('events', 'spans')),
-        event_date TEXT NOT NULL,
-        rows INTEGER NOT NULL,
-        bytes INTEGER NOT NULL,
-        position_min INTEGER NOT NULL,
-        position_max INTEGER NOT NULL,
-        start_ns_min INTEGER NOT NULL,
-        start_ns_max INTEGER NOT NULL,
-        received_ns_max INTEGER NOT NULL,
-        is_pruned INTEGER NOT NULL,
-        schema_version INTEGER NOT NULL,
-        added_in_commit INTEGER NOT NULL REFERENCES commits (number),
-        removed_in_commit INTEGER REFERENCES commits (number),
-        removed_ns INTEGER
-    ) STRICT;
-    CREATE INDEX files_live ON files (table_name, event_date) WHERE removed_in_commit IS NULL;
-    CREATE INDEX files_removed ON files (removed_ns) WHERE removed_in_commit IS NOT NULL;
-    CREATE TABLE keys (
-        key_id TEXT PRIMARY KEY,
-        secret_sha256 BLOB NOT NULL,
-        authority TEXT NOT NULL,
-        tenant TEXT,
-        scopes TEXT NOT NULL,
-        name TEXT NOT NULL,
-        created_ns INTEGER NOT NULL,
-        expires_ns INTEGER,
-        revoked_ns INTEGER
-    ) STRICT;
-    CREATE TABLE leases (
-        name TEXT PRIMARY KEY,
-        holder TEXT NOT NULL,
-        epoch INTEGER NOT NULL,
-        expires_ns INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE tenants (
-        authority TEXT NOT NULL,
-        tenant_id TEXT NOT NULL,
-        name TEXT,
-        settings TEXT NOT NULL DEFAULT '{}',
-        created_ns INTEGER NOT NULL,
-        PRIMARY KEY (authority, tenant_id)
-    ) STRICT;
-    CREATE TABLE catalogs (
-        catalog_id TEXT PRIMARY KEY,
-        name TEXT NOT NULL,
-        source TEXT NOT NULL,
-        body BLOB NOT NULL,
-        added_ns INTEGER NOT NULL
-    ) STRICT;
-    """,
-    """
-    CREATE TABLE tenant_facts (
-        authority TEXT NOT NULL,
-        tenant_id TEXT NOT NULL,
-        attribute TEXT NOT NULL,
-        value TEXT NOT NULL,
-        from_ns INTEGER NOT NULL,
-        until_ns INTEGER NOT NULL,
-        PRIMARY KEY (authority, tenant_id, attribute, from_ns)
-    ) STRICT;
-    """,
-    """
-    CREATE TABLE tellers (
-        authority TEXT NOT NULL,
-        service TEXT NOT NULL,
-        scope TEXT NOT NULL,
-        dialect TEXT NOT NULL,
-        PRIMARY KEY (authority, service, scope, dialect)
-    ) STRICT, WITHOUT ROWID;
-    """,
-    """
-    CREATE TABLE wide_traces (
-        trace_id BLOB NOT NULL,
-        authority TEXT NOT NULL,
-        day INTEGER NOT NULL,
-        PRIMARY KEY (trace_id, authority, day)
-    ) STRICT, WITHOUT ROWID;
-    """,
-    """
-    INSERT INTO settings SELECT 'tellers', 'many' WHERE EXISTS (SELECT 1 FROM commits)
-    """,  # who told of the calls of earlier commits was not noted
-)
-"""Each entry takes the schema one version on; entries are only ever added."""
-
 
 _WIDE_VERSION = next(number for number, sql in enumerate(MIGRATIONS, 1) if "TABLE wide_traces" in sql)
 
