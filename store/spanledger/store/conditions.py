@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from spanledger.store.errors import QueryError
 from spanledger.store.query import Range
@@ -31,6 +31,9 @@ DIMENSIONS: Final[Mapping[str, str]] = {
     "usage_state": "usage_state",
     "price_state": "price_state",
     "price_reason": "price_reason",
+    "kind": "kind",
+    "reason": "reason",
+    "run": "run_id",
 }
 """What a report can be by, and the expression over `entries` for it."""
 
@@ -46,6 +49,11 @@ _ALIASES: Final[Mapping[str, str]] = {
 """Other names that people type, with underscores and without a plural: those of columns, and what they group by."""
 
 TIME_UNITS: Final = ("hour", "day", "week", "month")
+
+Basis = Literal["start", "booked"]
+"""Whose time a window and units of time go by: when calls started, or when entries were booked."""
+
+BASIS_TIME: Final[Mapping[Basis, str]] = {"start": "start_ns", "booked": "booked_ns"}
 
 Filters = Mapping[str, str | Sequence[str | None] | None]
 """Dimension → the value it must have, or one of some values; None is "unattributed"."""
@@ -84,19 +92,22 @@ class Conditions:
         return " AND ".join(self._terms) or "true"
 
 
-def conditions(window: Range, filters: Filters = NO_FILTERS, *, as_of_ns: int | None = None, bound: str = "filter") -> Conditions:
+def conditions(
+    window: Range, filters: Filters = NO_FILTERS, *, as_of_ns: int | None = None, bound: str = "filter", basis: Basis = "start"
+) -> Conditions:
     """The rows of a window that pass the filters, as booked by `as_of_ns`. Raises QueryError for an unknown dimension.
 
-    `bound` begins the names of the filters' values, for a query that has several conditions.
+    `bound` begins the names of the filters' values, for a query that has several conditions. By the `booked` basis the rows are
+    those booked in the window, corrections of earlier calls among them.
 
-    A reversal repeats all that is filtered by, so whatever passes nets among itself.
+    A reversal repeats all that is filtered by (but kind, reason and run), so whatever passes nets among itself.
     """
     found = Conditions()
     since, until = window
     if since is not None:
-        found.add("start_ns >= $since", since=since)
+        found.add(f"{BASIS_TIME[basis]} >= $since", since=since)
     if until is not None:
-        found.add("start_ns < $until", until=until)
+        found.add(f"{BASIS_TIME[basis]} < $until", until=until)
     if as_of_ns is not None:
         found.add("booked_ns <= $as_of", as_of=as_of_ns)
     for number, (asked, wanted) in enumerate(filters.items()):
