@@ -100,5 +100,22 @@ MIGRATIONS: tuple[str, ...] = (
     """
     INSERT INTO settings SELECT 'tellers', 'many' WHERE EXISTS (SELECT 1 FROM commits)
     """,  # who told of the calls of earlier commits was not noted
+    """
+    ALTER TABLE catalogs ADD COLUMN kind TEXT NOT NULL DEFAULT 'catalog' CHECK (kind IN ('catalog', 'overlay', 'terms'));
+    CREATE TABLE price_books (
+        book_id TEXT PRIMARY KEY,
+        base TEXT NOT NULL REFERENCES catalogs (catalog_id),
+        overlays TEXT NOT NULL,
+        terms TEXT REFERENCES catalogs (catalog_id)
+    ) STRICT;
+    CREATE TABLE activations (
+        revision INTEGER PRIMARY KEY,
+        book_id TEXT NOT NULL REFERENCES price_books (book_id),
+        follows_shipped INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        since_ns INTEGER NOT NULL
+    ) STRICT
+    """,
 )
 """Each entry takes the schema one version on; entries are only ever added."""
