@@ -89,3 +89,21 @@ def test_buckets_begin_where_the_zone_says(unit: str, expected: str) -> None:
     assert bucket(quarter("2026-12-31T23:30Z"), unit, ZoneInfo("Asia/Kathmandu")) == expected
     with pytest.raises(ValueError, match="fortnight"):
         bucket(0, "fortnight", UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        ("2026-11-21T12:00:03.123456789Z", 123_456_789),
+        ("2026-11-21T13:00:03.1234567+01:00", 123_456_700),
+        ("2026-11-21 12:00:03.000000001", 1),
+        ("2026-11-21T12:00:03.5Z", 500_000_000),
+    ],
+)
+def test_a_time_of_the_ledger_can_be_given_back_to_the_last_digit(text: str, digits: int) -> None:
+    assert parse_time(text, 0) == nanoseconds(datetime(2026, 11, 21, 12, 0, 3, tzinfo=UTC)) + digits
+
+
+def test_more_digits_than_nanoseconds_are_no_time_of_ours() -> None:
+    with pytest.raises(QueryError):
+        parse_time("2026-11-21T12:00:03.1234567890Q", 0)

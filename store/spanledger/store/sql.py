@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from spanledger.store.entries import NET
+from spanledger.store.entries import standing
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import snapshot
@@ -38,13 +38,13 @@ class Result(NamedTuple):
 
 
 def sql(ledger: Ledger, text: str, *, rows_max: int | None = None, timeout_seconds: float | None = None) -> Result:
-    """Run one SELECT. `events` holds the net current events, `entries` every row of the ledger, `spans` what spans said.
+    """Run one SELECT. `events` holds the calls as they stand, `entries` every row of the ledger, `spans` what spans said.
 
     Raises QueryError with a sentence if it is not allowed, wrong, or takes too long.
     """
     most = rows_max or ledger.config.sql_rows_max
     with snapshot(ledger, spans=True) as connection:
-        connection.execute(f"CREATE VIEW events AS {NET.format(source='entries')}")
+        connection.execute(f"CREATE VIEW events AS {standing(connection, 'entries')}")
         statement = checked(connection, text)
         timer = threading.Timer(timeout_seconds or ledger.config.sql_timeout_seconds, connection.interrupt)
         timer.start()

@@ -58,6 +58,7 @@ def parse_time(text: str, now_ns: int, tz: str = "UTC") -> int:
     if text.lower() == "now":
         return now_ns
     moment = _word(text.lower(), moment_at(now_ns, local))
+    text, odd_ns = _split_nanoseconds(text)
     try:
         if moment is None and (month := _MONTH.fullmatch(text)):
             moment = datetime(int(month[1]), int(month[2]), 1)  # noqa: DTZ001 - gets its zone below
@@ -65,9 +66,19 @@ def parse_time(text: str, now_ns: int, tz: str = "UTC") -> int:
             moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=local)
-        return nanoseconds(moment.astimezone(UTC))
+        return nanoseconds(moment.astimezone(UTC)) + odd_ns
     except (ValueError, OverflowError) as error:
         raise QueryError(f"cannot read {text!r} as a time; give {HELP}") from error
+
+
+_NANOSECONDS: Final = re.compile(r"(.*:\d\d[.,]\d{6})(\d{1,3})(?!\d)(.*)")
+
+
+def _split_nanoseconds(text: str) -> tuple[str, int]:
+    """A time without the digits after its microseconds, which Python would drop, and these: what `events` shows can be given back."""
+    if found := _NANOSECONDS.fullmatch(text):
+        return found[1] + found[3], int(found[2].ljust(3, "0"))
+    return text, 0
 
 
 def _word(word: str, now: datetime) -> datetime | None:
