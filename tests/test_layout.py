@@ -47,6 +47,7 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "enrich/spanledger/enrich/records.py": ("tests/store/test_span_rows.py",),
     "enrich/spanledger/enrich/rules.py": ("tests/enrich/test_config.py",),
     "enrich/spanledger/enrich/tellers.py": ("tests/enrich/test_settle.py",),
+    "enrich/spanledger/enrich/trace_memory.py": ("tests/enrich/test_engine.py",),
     "enrich/spanledger/enrich/view.py": ("tests/enrich/test_read.py",),
     "receiver/spanledger/receiver/errors.py": ("tests/receiver/test_admission.py",),
     "receiver/spanledger/receiver/grpc_server.py": ("tests/receiver/test_conformance.py", "tests/receiver/test_exporters.py"),

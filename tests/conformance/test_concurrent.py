@@ -13,9 +13,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from spanledger.enrich.book import Versions
-from spanledger.enrich.engine import Engine, Policy, StoredTrace
+from spanledger.enrich.engine import Engine, Policy
 from spanledger.enrich.read import Reader
 from spanledger.enrich.records import Reading
+from spanledger.enrich.trace_memory import StoredTrace
 from tests.conformance.road import CATALOG, RULES, case_names, requests
 
 COUNTED = (

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanledger.enrich.book import Versions
-from spanledger.enrich.engine import Batch, Engine, Policy, StoredTrace
+from spanledger.enrich.engine import Batch, Engine, Policy
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.links import link_keys
 from spanledger.enrich.merge import teller
-from spanledger.enrich.open_traces import DAY_NS, TraceKey, days_of
-from spanledger.enrich.records import Payers, Reading
+from spanledger.enrich.open_traces import TraceKey, days_of
+from spanledger.enrich.records import DAY_NS, Payers, Reading
+from spanledger.enrich.trace_memory import StoredTrace
 from tests.enrich.test_settle import Builder
 from tests.enrich.trees import ATTO, NOON_NS, SECOND_NS, FlatPrices, agent, chat, net, other, pays, readings, step
 

@@ -20,7 +20,7 @@ from spanledger.cli.render import visible
 from spanledger.enrich.book import Versions
 from spanledger.enrich.config import policy_from, rules_from
 from spanledger.enrich.dialects.dialect import Dialect, number_refs
-from spanledger.enrich.engine import Engine, StoredTrace
+from spanledger.enrich.engine import Engine
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.grants import DEFAULT_AUTHORITY
 from spanledger.enrich.merge import bears_usage
@@ -30,6 +30,7 @@ from spanledger.enrich.payers import FIELDS
 from spanledger.enrich.read import Reader
 from spanledger.enrich.records import Call, Payers, Reading, Usage
 from spanledger.enrich.refs import split_ref
+from spanledger.enrich.trace_memory import StoredTrace
 from spanledger.receiver.errors import MalformedRequest, TooLarge
 from spanledger.receiver.otlp_json import to_protobuf
 

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeVar
 
 from spanledger.enrich.links import TWIN_BUCKET_NS, probe_keys, response_key
 from spanledger.enrich.merge import teller
-from spanledger.enrich.open_traces import DAY_NS, TraceKey
-from spanledger.enrich.records import Reading
+from spanledger.enrich.open_traces import TraceKey
+from spanledger.enrich.records import DAY_NS, Reading
 
 Partner = tuple[TraceKey, int]
 """A trace, and a day (UTC, since 1970) to find it on."""

@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, mo
 
 from spanledger.enrich.meters import CALLS, TOKENS, WALL_CLOCK, Meter, MeterRate
 from spanledger.enrich.money import rational_from_text
+from spanledger.enrich.records import DAY_NS
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-_DAY_NS: Final = 86_400_000_000_000
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _BUILT_IN: Final = (CALLS, WALL_CLOCK, *TOKENS)
 
@@ -88,7 +88,7 @@ class RateConfig(BaseModel):
 
 
 def _start_ns(day: date | None, otherwise: int) -> int:
-    return otherwise if day is None else (day.toordinal() - _EPOCH_DAY) * _DAY_NS
+    return otherwise if day is None else (day.toordinal() - _EPOCH_DAY) * DAY_NS
 
 
 class MeterConfig(BaseModel):

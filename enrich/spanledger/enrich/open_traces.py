@@ -7,12 +7,11 @@ from typing import Final
 
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.merge import detail
-from spanledger.enrich.records import Reading
+from spanledger.enrich.records import DAY_NS, Reading
 
 TraceKey = tuple[str, bytes]
 """(authority, trace id)"""
 
-DAY_NS: Final = 86_400_000_000_000
 LONGEST_DAYS: Final = 62
 """Of a span over more days than these, only its newest ones and the day of its start are looked at."""
 _NEVER: Final = 1 << 62

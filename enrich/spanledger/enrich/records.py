@@ -5,7 +5,9 @@ NamedTuples, because a reading is made for every span received: they are immutab
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
+
+DAY_NS: Final = 86_400_000_000_000
 
 Kind = Literal["inference", "aggregate", "tool", "retrieval", "other"]
 """What a span stands for.

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spanledger.enrich.engine import StoredTrace
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.open_traces import days_of
 from spanledger.enrich.records import Reading
+from spanledger.enrich.trace_memory import StoredTrace
 from spanledger.store.days import days_to_search
 from spanledger.store.files import DataFile, Table
 from spanledger.store.index import IndexCache, Keys, trace_keys
