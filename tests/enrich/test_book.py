@@ -65,8 +65,8 @@ def test_arrival_and_versions_do_not_make_a_difference() -> None:
 
 def test_a_new_payer_keeps_the_price_and_new_usage_does_not() -> None:
     booked = event()._replace(cost_usd=1, catalog_id="old")
-    assert keep_price(event(tenant="globex"), booked).cost_usd == 1
-    assert keep_price(event((200, 10)), booked).cost_usd != 1
+    assert keep_price(event(tenant="globex"), booked, FlatPrices()).cost_usd == 1
+    assert keep_price(event((200, 10)), booked, FlatPrices()).cost_usd != 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from spanledger.enrich.events import CostEvent, Line
-from spanledger.enrich.price import Priced
+from spanledger.enrich.price import Priced, priced
 from spanledger.enrich.records import NOBODY, Call, Kind, Payers, Reading, Resource, Usage
 
 SECOND_NS = 1_000_000_000
@@ -130,15 +130,14 @@ class FlatPrices:
 
     catalog_id = "rc-flat"
 
-    def price(self, call: Call, start_ns: int) -> Priced:
+    def price(self, call: Call, start_ns: int, tenant: str | None = None) -> Priced:
         usage = call.usage
         assert usage is not None
-        lines = tuple(
+        return priced(
             Line(unit, count, "flat", "1", 1_000_000, count * ATTO // 1_000_000)
             for unit, count in (("input", usage.input_tokens), ("output", usage.output_tokens))
             if count
         )
-        return Priced(lines, sum(line.cost_usd for line in lines), "priced", None)
 
 
 def net(entries: list[CostEvent]) -> list[tuple[str, str, str | None, int | None, int | None]]:

@@ -10,7 +10,7 @@ from spanledger.enrich.events import NEGATED_ON_REVERSAL, CostEvent, Line
 from spanledger.enrich.failures import BY_USAGE, SHIPPED_POLICY, FailurePolicy, judge
 from spanledger.enrich.meters import METERED, METERED_SPLIT
 from spanledger.enrich.money import ATTO, divide_half_even, rational_from_text
-from spanledger.enrich.price import Priced
+from spanledger.enrich.price import Priced, unpriced
 from spanledger.enrich.records import NO_USAGE, Call, Usage
 from spanledger.enrich.split import split_event
 
@@ -57,14 +57,14 @@ _WHO: Final = ("tenant_id", "user_id", "session_id", "claimed_tenant_id", "workf
 
 
 class Prices(Protocol):
-    """What can price a call: the catalog."""
+    """What can price a call: a catalog, or a price book with a company's terms."""
 
     @property
     def catalog_id(self) -> str:
         """Content id of the prices."""
 
-    def price(self, call: Call, start_ns: int) -> Priced:
-        """The priced lines of a call that started at `start_ns`."""
+    def price(self, call: Call, start_ns: int, tenant: str | None = None) -> Priced:
+        """What a call that started at `start_ns` costs; `tenant` is the payer, whose own terms may say otherwise."""
 
 
 class Versions(NamedTuple):
@@ -106,16 +106,19 @@ def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int, f
     input_tokens, output_tokens, cache_read, cache_write, cache_write_5m, cache_write_1h, reasoning, extra = usage
     told = usage_state != "missing"
     billing, customer_billable = judge(failures, provider, error_type, usage_state) if failed else (BY_USAGE[usage_state], told)
-    priced = (prices.price(call, start_ns) if billing != "not_billed" else _NOT_BILLED) if told else _NOTHING_USED
-    lines, cost_usd, price_state, price_reason = priced
     tenant, claimed = payer, None
     if key_tenant is not None:
-        tenant, source = key_tenant, "key"
+        tenant, source, allocation = key_tenant, "key", ()
         claimed = payer if payer != key_tenant else None
+    # what a shared call costs the company is under terms for all: it is no single tenant's
+    priced = prices.price(call, start_ns, None if allocation else tenant) if told else _NOTHING_USED
+    if failed and told and (billing == "not_billed" or not customer_billable):
+        priced = _of_failed(priced, billed=billing != "not_billed", customer_billable=customer_billable)
+    lines, cost_usd, price_state, price_reason, list_cost_usd, contracted_cost_usd, customer_price_usd = priced
     split_index = METERED_SPLIT if surface != "inference" and usage_basis.startswith(METERED) else 0
     # built as a plain tuple: the generated constructor would copy all its arguments once more
     event = tuple.__new__(CostEvent, (
-        _event_id(authority, trace_id, span_id, split_index, 0, tenant, cost_usd, usage), "charge", None, None,
+        _event_id(authority, trace_id, span_id, split_index, 0, tenant, cost_usd, customer_price_usd, usage), "charge", None, None,
         start_ns, end_ns, received_ns, booked_ns,
         authority, tenant, user, session, claimed, source, split_index, None, initiator,
         surface, operation, provider, request_model, response_model, service_tier, region, None, response_id,
@@ -123,21 +126,37 @@ def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int, f
         trace_id, span_id, parent_span_id or None, workflow, agent, feature, environment, resource.service,
         input_tokens, output_tokens, cache_read, cache_write, cache_write_5m, cache_write_1h, reasoning, extra,
         (end_ns - start_ns) // 1_000_000 if end_ns > start_ns else 0,
-        cost_usd, None, cost_usd, None, "USD", lines,
+        list_cost_usd, contracted_cost_usd, cost_usd, customer_price_usd, "USD", lines,
         usage_state, price_state, price_reason, billing, customer_billable,
         position, dialect, usage_basis, versions.ruleset_id, prices.catalog_id, versions.engine_version, None,
         tuple([span.hex() if trace == trace_id else f"{trace.hex()}:{span.hex()}" for trace, span in suppressed]) if suppressed else (),
         _emitter_cost(emitter_cost) if emitter_cost is not None else None, prompt_hmac, flags,
     ))  # fmt: skip
-    if allocation and key_tenant is None:
-        return [identified(part, 0, booked_ns) for part in split_event(event, allocation)]
+    if allocation:
+        charged = [_customer_price(prices, call, start_ns, tenant, event) for tenant, _ in allocation]
+        return [identified(part, 0, booked_ns) for part in split_event(event, allocation, charged)]
     return [event]
 
 
-_NOTHING_USED: Final = Priced((), None, "unpriced", "no_usage")
+def _customer_price(prices: Prices, call: Call, start_ns: int, tenant: str, event: CostEvent) -> int | None:
+    """What a tenant would be charged for the whole of a shared call."""
+    if event.usage_state == "missing":
+        return None
+    price = prices.price(call, start_ns, tenant).customer_price_usd
+    return price if price is None or event.customer_billable else 0
 
-_NOT_BILLED: Final = Priced((), 0, "priced", "not_billed")
-"""A failed call that the provider does not bill: its usage is kept, and it costs nothing, which is known and not a gap."""
+
+def _of_failed(priced: Priced, *, billed: bool, customer_billable: bool) -> Priced:
+    """The price of a failed call: nothing where the provider does not bill it, though its usage is kept."""
+    if not billed:
+        contracted = None if priced.contracted_cost_usd is None else 0
+        priced = Priced((), 0, "priced", "not_billed", 0, contracted, priced.customer_price_usd)
+    if priced.customer_price_usd is not None and not customer_billable:
+        priced = priced._replace(customer_price_usd=0)
+    return priced
+
+
+_NOTHING_USED: Final = unpriced("no_usage")
 
 
 def _emitter_cost(text: str) -> int | None:
@@ -151,10 +170,20 @@ def _emitter_cost(text: str) -> int | None:
 
 
 def _event_id(
-    authority: str, trace_id: bytes, span_id: bytes, split_index: int, sequence: int, tenant: str | None, cost_usd: int | None, usage: Usage
+    authority: str,
+    trace_id: bytes,
+    span_id: bytes,
+    split_index: int,
+    sequence: int,
+    tenant: str | None,
+    cost_usd: int | None,
+    customer_price_usd: int | None,
+    usage: Usage,
 ) -> bytes:
     """A hash of identity (authority, trace, span, split), the charge's number in its history, and what is charged to whom."""
     said = f"{authority}\0{tenant}\0{split_index}\0{sequence}\0{cost_usd}\0{usage.input_tokens}\0{usage.output_tokens}"
+    if customer_price_usd is not None:
+        said = f"{said}\0{customer_price_usd}"
     return hashlib.blake2b(trace_id + span_id + said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
@@ -162,7 +191,15 @@ def identified(event: CostEvent, sequence: int, booked_ns: int) -> CostEvent:
     """`event` as the `sequence`-th charge (from 0) booked for its span and split: with its id and booking time."""
     usage = Usage(event.input_tokens, event.output_tokens)
     event_id = _event_id(
-        event.authority, event.trace_id, event.span_id, event.split_index, sequence, event.tenant_id, event.cost_usd, usage
+        event.authority,
+        event.trace_id,
+        event.span_id,
+        event.split_index,
+        sequence,
+        event.tenant_id,
+        event.cost_usd,
+        event.customer_price_usd,
+        usage,
     )
     return event._replace(event_id=event_id, booked_ns=booked_ns)
 
@@ -188,14 +225,49 @@ def same_content(one: CostEvent, other: CostEvent) -> bool:
     return all(one[n] == other[n] for n in _COMPARED)
 
 
-def keep_price(draft: CostEvent, booked: CostEvent) -> CostEvent:
+def keep_price(draft: CostEvent, booked: CostEvent, prices: Prices) -> CostEvent:
     """`draft` at the price it was booked at, where nothing that makes the price has changed.
 
-    A late span may correct who pays; it must not silently re-price: that is an operation of its own.
+    A late span may correct who pays; it must not silently re-price: that is an operation of its own. Where the two payers have other terms,
+    the new one's price is its own.
     """
     if any(draft[n] != booked[n] for n in _PRICED_BY):
         return draft
+    if draft.tenant_id != booked.tenant_id and not _same_for(draft, booked.tenant_id, prices):
+        return draft
     return draft._replace(**{name: getattr(booked, name) for name in _MONEY})
+
+
+def _same_for(draft: CostEvent, other: str | None, prices: Prices) -> bool:
+    """Whether what a draft costs is the same for another payer. The parts of a shared call are compared by their own counts."""
+    if draft.usage_state == "missing":
+        return True
+    call = call_of(draft)
+    return prices.price(call, draft.start_ns, draft.tenant_id) == prices.price(call, draft.start_ns, other)
+
+
+def call_of(event: CostEvent) -> Call:
+    """What prices need to know of a booked call, from its row."""
+    usage = Usage(
+        event.input_tokens,
+        event.output_tokens,
+        event.cache_read_tokens,
+        event.cache_write_tokens,
+        event.cache_write_5m_tokens,
+        event.cache_write_1h_tokens,
+        event.reasoning_tokens,
+        event.usage,
+    )
+    return Call(
+        event.dialect,
+        event.usage_basis,
+        event.provider,
+        event.request_model,
+        event.response_model,
+        service_tier=event.service_tier,
+        region=event.region,
+        usage=None if usage == NO_USAGE else usage,
+    )
 
 
 def reason_of_change(old: CostEvent, new: CostEvent | None) -> str:

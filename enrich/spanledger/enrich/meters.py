@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from spanledger.enrich.events import Line
 from spanledger.enrich.money import divide_half_even, line_cost, rational_from_text
-from spanledger.enrich.price import Priced, unpriced
+from spanledger.enrich.price import Priced, priced, unpriced
 from spanledger.enrich.records import Call, Kind, Usage
 from spanledger.enrich.refs import look_up, parse_object, split_ref
 
@@ -241,7 +241,7 @@ class _Prices(Protocol):
     @property
     def catalog_id(self) -> str: ...
 
-    def price(self, call: Call, start_ns: int) -> Priced: ...
+    def price(self, call: Call, start_ns: int, tenant: str | None = None) -> Priced: ...
 
 
 class MeteredPrices:
@@ -256,10 +256,10 @@ class MeteredPrices:
         """Content id of the catalog; the meters are part of the ruleset."""
         return self._catalog.catalog_id
 
-    def price(self, call: Call, start_ns: int) -> Priced:
+    def price(self, call: Call, start_ns: int, tenant: str | None = None) -> Priced:
         """What a call costs: by its meter where it was metered, else by the catalog."""
         if not call.usage_basis.startswith(METERED):
-            return self._catalog.price(call, start_ns)
+            return self._catalog.price(call, start_ns, tenant)
         meter = self._meters.get(call.usage_basis)
         if meter is None:
             return unpriced("unknown_meter")
@@ -280,7 +280,7 @@ def price_metered(meter: Meter, quantities: Mapping[str, int], start_ns: int) ->
             return unpriced("not_effective_yet")
         if quantities[unit]:
             lines.append(_line(meter, rate, quantities[unit]))
-    return Priced(tuple(lines), sum(line.cost_usd for line in lines), "priced", None)
+    return priced(lines)
 
 
 def rate_at(meter: Meter, unit: str, start_ns: int) -> MeterRate | None:

@@ -26,12 +26,19 @@ _new = tuple.__new__
 
 
 class Priced(NamedTuple):
-    """The lines of a call and their sum in atto-USD, or why there are none: `state` "priced" or "unpriced" with `reason`."""
+    """What a call costs, in atto-USD: `state` is "priced", or "unpriced" with a `reason` and no cost.
+
+    `lines` are those of `cost_usd`, what the company pays: the contracted cost where a contract is in force (`contracted_cost_usd`, else
+    None), or else the list cost. `customer_price_usd` is what the customer is charged, None where nothing says so.
+    """
 
     lines: tuple[Line, ...]
     cost_usd: int | None
     state: str
     reason: str | None
+    list_cost_usd: int | None
+    contracted_cost_usd: int | None
+    customer_price_usd: int | None
 
 
 class ShownRate(NamedTuple):
@@ -64,7 +71,14 @@ class ShownModel(NamedTuple):
 
 def unpriced(reason: str) -> Priced:
     """No price, and why."""
-    return Priced((), None, "unpriced", reason)
+    return Priced((), None, "unpriced", reason, None, None, None)
+
+
+def priced(lines: Iterable[Line]) -> Priced:
+    """A call at the list price of these lines."""
+    held = tuple(lines)
+    cost = sum(line.cost_usd for line in held)
+    return Priced(held, cost, "priced", None, cost, None, None)
 
 
 NO_USAGE = unpriced("no_usage")
@@ -89,7 +103,7 @@ class Catalog:
         """A catalog file that `scripts/build_catalog.py` wrote. Raises CatalogError, OSError."""
         return cls(unpack(path.read_bytes()))
 
-    def price(self, call: Call, start_ns: int) -> Priced:
+    def price(self, call: Call, start_ns: int, tenant: str | None = None) -> Priced:  # noqa: ARG002 - list prices are everybody's
         """What a call that started then costs at list prices."""
         usage = call.usage
         if usage is None:
@@ -185,7 +199,7 @@ def price_usage(usage: Usage, levels: tuple[Level, ...]) -> Priced:
             line_cost = product if denominator == 1 else divide_half_even(product, denominator)
             lines.append(_new(Line, (unit, quantity, identity, amount, per, line_cost)))
             cost += line_cost
-    return _new(Priced, (tuple(lines), cost, "priced", None))
+    return _new(Priced, (tuple(lines), cost, "priced", None, cost, None, None))
 
 
 def _refused(usage: Usage) -> Priced:
@@ -218,8 +232,7 @@ def _lines(level: Level, quantities: Iterable[tuple[str, int]]) -> Priced:
         billed[rate.unit] = billed.get(rate.unit, 0) + quantity
     if REQUESTS in level.rates:
         billed[REQUESTS] = 1
-    lines = tuple(_line(level.rates[unit], quantity) for unit, quantity in billed.items())
-    return Priced(lines, sum(line.cost_usd for line in lines), "priced", None)
+    return priced(_line(level.rates[unit], quantity) for unit, quantity in billed.items())
 
 
 def _line(rate: UnitRate, quantity: int) -> Line:

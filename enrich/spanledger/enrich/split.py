@@ -29,14 +29,21 @@ def largest_remainder(whole: int, weights: Sequence[int]) -> list[int]:
     return [sign * part for part in parts]
 
 
-def split_event(event: CostEvent, allocation: Sequence[tuple[str, int]]) -> list[CostEvent]:
-    """One event a tenant of `allocation` ((tenant, weight) pairs): counts, lines and money sum to those of `event`."""
+def split_event(
+    event: CostEvent, allocation: Sequence[tuple[str, int]], customer_prices: Sequence[int | None] | None = None
+) -> list[CostEvent]:
+    """One event a tenant of `allocation` ((tenant, weight) pairs): counts, lines and money sum to those of `event`.
+
+    `customer_prices` is what the whole would cost each tenant as a customer (by default the event's own): each pays its share of its own.
+    """
     weights = [weight for _, weight in allocation]
     total = sum(weights)
     counts = {name: _parts(getattr(event, name), weights) for name in _COUNTS}
     usage = [(unit, largest_remainder(count, weights)) for unit, count in event.usage]
     lines = [(line, largest_remainder(line.quantity, weights), largest_remainder(line.cost_usd, weights)) for line in event.lines]
     emitter = _parts(event.emitter_cost_usd, weights)
+    listed = None if event.list_cost_usd == event.cost_usd else _parts(event.list_cost_usd, weights)
+    prices = customer_prices or [event.customer_price_usd] * len(weights)
     out = []
     for n, (tenant, weight) in enumerate(allocation):
         part_lines = tuple(
@@ -50,8 +57,10 @@ def split_event(event: CostEvent, allocation: Sequence[tuple[str, int]]) -> list
                 split_index=event.split_index + n,
                 split_weight=f"{weight}/{total}",
                 lines=part_lines,
-                list_cost_usd=cost,
+                list_cost_usd=cost if listed is None else listed[n],
+                contracted_cost_usd=None if event.contracted_cost_usd is None else cost,
                 cost_usd=cost,
+                customer_price_usd=_parts(prices[n], weights)[n],
                 usage=tuple((unit, parts[n]) for unit, parts in usage),
                 emitter_cost_usd=emitter[n],
                 **{name: parts[n] for name, parts in counts.items()},  # type: ignore[arg-type]  # every count field is int | None
