@@ -47,11 +47,29 @@ class OpenWorker:
         self._folder, self._config, self._patient = folder, config, patient
 
     def __enter__(self) -> Self:
-        config, rules = self._config, rules_from(self._config.enrich)
+        config = self._config
+        self._rules = rules_from(config.enrich)
         self.ledger = Ledger.open(self._folder.path, config=config.store)
+        self._source, engine = self._at_the_ledger()
+        self.worker = Worker(
+            self._source,
+            Reader(self._rules),
+            engine,
+            self.ledger,
+            Quarantine(self._folder.quarantine),
+            batch_spans=config.worker.batch_spans,
+            batch_seconds=config.worker.batch_seconds,
+            patient=self._patient,
+            restart=self._restarted,
+        )
+        return self
+
+    def _at_the_ledger(self) -> tuple[JournalReader, Engine]:
+        """Source and engine where the ledger stands, with what it says is still open."""
+        rules = self._rules
         engine = Engine(
             prices_for(rules),
-            policy_from(config.enrich),
+            policy_from(self._config.enrich),
             self.ledger,
             Versions(rules.ruleset_id, version("spanledger")),
             horizon_ns=self.ledger.horizon_ns,
@@ -59,18 +77,13 @@ class OpenWorker:
             flags=rules.flags,
         )
         engine.reopen(self.ledger.reopen(), self.ledger.open_position)
-        self._source = JournalReader(self._folder.journal, self.ledger.position)
-        self.worker = Worker(
-            self._source,
-            Reader(rules),
-            engine,
-            self.ledger,
-            Quarantine(self._folder.quarantine),
-            batch_spans=config.worker.batch_spans,
-            batch_seconds=config.worker.batch_seconds,
-            patient=self._patient,
-        )
-        return self
+        return JournalReader(self._folder.journal, self.ledger.position), engine
+
+    def _restarted(self) -> tuple[JournalReader, Engine]:
+        self.ledger.reload()
+        self._source.close()
+        self._source, engine = self._at_the_ledger()
+        return self._source, engine
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._source.close()

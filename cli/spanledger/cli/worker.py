@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from spanledger.cli.quarantine import Quarantine
 from spanledger.enrich.engine import Batch
@@ -21,6 +21,7 @@ from spanledger.enrich.events import CostEvent
 from spanledger.enrich.open_traces import TraceKey
 from spanledger.enrich.records import Problem, Reading
 from spanledger.receiver.journal import Record
+from spanledger.store.errors import LedgerBusyError, LedgerFencedError
 
 _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.02
@@ -77,6 +78,9 @@ class Book(Protocol):
     ) -> object:
         """Store a batch; all or nothing."""
 
+    def turn(self) -> Literal["ours", "waiting", "moved"]:
+        """Whether a commit can be made: not while another corrects the ledger, nor before what it committed is taken in."""
+
 
 class Source(Protocol):
     """Where records come from (receiver's JournalReader)."""
@@ -122,8 +126,12 @@ class Worker:
         batch_seconds: float = 1.0,
         patient: bool = False,
         now_ns: Callable[[], int] = time.time_ns,
+        restart: Callable[[], tuple[Source, Settler]] | None = None,
     ) -> None:
-        """`patient`: when the disk fails, try a commit again for ever (a server) instead of raising (a command)."""
+        """`patient`: when the disk fails, try a commit again for ever (a server) instead of raising (a command). `restart` gives source
+        and engine anew, as they are after a restart, once another has committed to the ledger."""
+        self._restart = restart
+        self._blocked = self._overtaken = False
         self._patient = patient
         self._source, self._reader, self._engine, self._book = source, reader, engine, book
         self._quarantine = quarantine
@@ -141,6 +149,8 @@ class Worker:
 
     def step(self) -> bool:
         """One round: take what the journal has, commit when it is time. True if there was anything to take."""
+        if self._blocked and not self._may_commit():
+            return False
         taken = self.take()
         if self._since_commit >= self._batch_spans or time.monotonic() >= self._next_commit:
             self.commit()
@@ -152,19 +162,47 @@ class Worker:
             taken = self.step()
             if between is not None:
                 between(self.stats)
-            if stopping() and self.stats.position >= target():
-                self.commit()
+            if stopping() and self.stats.position >= target() and self.commit():
                 return
             if not taken:
                 time.sleep(_IDLE_SECONDS)
 
     def settle_up_to(self, position: int, progress: Callable[[int], None] | None = None) -> None:
         """Take everything up to a journal position, settle all of it whatever its age, and commit."""
-        while self._source.position < position:
-            self.step()
-            if progress is not None:
-                progress(self._source.position)
-        self.commit(final=True)
+        while True:
+            while self._source.position < position:
+                if not self.step():
+                    time.sleep(_IDLE_SECONDS)
+                if progress is not None:
+                    progress(self._source.position)
+            if self.commit(final=True):
+                return
+            time.sleep(_IDLE_SECONDS)
+
+    def _may_commit(self) -> bool:
+        """Whether it is our turn. While another corrects the ledger, nothing is taken in; once it has committed, what is remembered of the
+        ledger is wrong, so all that is not committed is forgotten and read again."""
+        turn = self._book.turn()
+        self._blocked = turn == "waiting"
+        if self._blocked:
+            self.stats = self.stats._replace(lag_bytes=max(0, self._source.durable() - self.stats.committed_position))
+            return False
+        if turn == "moved" or self._overtaken:
+            self._start_over()
+            return False
+        return True
+
+    def _start_over(self) -> None:
+        if self._restart is None:
+            raise LedgerFencedError("another writer has committed to this ledger")
+        self._source, self._engine = self._restart()
+        self._events, self._readings, self._wide = [], [], {}
+        self._since_commit = self._since_tick = 0
+        self._overtaken = False
+        position = self._book.position
+        self._open_position = position
+        self.stats = self.stats._replace(position=position, committed_position=position, open_position=position)
+        _log.info("another process has corrected the ledger: going on from journal position %d", position)
 
     def take(self) -> bool:
         """Read what the journal has next and hand it to the engine."""
@@ -210,10 +248,12 @@ class Worker:
             )
             return [], [Problem("reader_failed", type(error).__name__, position)]
 
-    def commit(self, *, final: bool = False) -> None:
-        """Settle what is ready and store it with the position it stands for."""
+    def commit(self, *, final: bool = False) -> bool:
+        """Settle what is ready and store it with the position it stands for; False if another corrects the ledger or just has."""
         if _paused():
-            return
+            return True
+        if not self._may_commit():
+            return False
         now_ns = self._now_ns()
         waiting = self._settle(now_ns, final=final)
         batch = Batch(self._events, self._readings, waiting, self._wide)
@@ -221,7 +261,8 @@ class Worker:
         open_position = position if waiting is None else waiting
         if batch.events or batch.readings or batch.wide or position != self._book.position or open_position != self._open_position:
             began = time.perf_counter()
-            self._store(batch, position, open_position, now_ns)
+            if not self._store(batch, position, open_position, now_ns):
+                return False
             self._count(batch, time.perf_counter() - began)
             self._open_position = open_position
         self._engine.committed()
@@ -234,16 +275,21 @@ class Worker:
         self.stats = self.stats._replace(
             committed_position=position, open_position=open_position, lag_bytes=max(0, self._source.durable() - position)
         )
+        return True
 
-    def _store(self, batch: Batch, position: int, open_position: int, now_ns: int) -> None:
-        """Commit a batch. The engine has moved on, so a batch that fails is tried again until it is stored, or the process ends."""
+    def _store(self, batch: Batch, position: int, open_position: int, now_ns: int) -> bool:
+        """Commit a batch. The engine has moved on, so a batch that fails is tried again until it is stored, or the process ends; one that
+        another was quicker than is given up, with all that the engine knows."""
         attempt = 0
         while True:
             try:
                 self._book.commit(
                     batch.events, batch.readings, position=position, open_position=open_position, booked_ns=now_ns, wide=batch.wide
                 )
-                return
+                return True
+            except (LedgerBusyError, LedgerFencedError):
+                self._blocked = self._overtaken = True
+                return False
             except OSError as error:
                 if not self._patient:
                     raise

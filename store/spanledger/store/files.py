@@ -45,6 +45,11 @@ def commit_file_path(table: Table, day: int, number: int, position: int) -> str:
     return f"{partition_path(table, day)}/commit-{number:012d}-{position:020d}.parquet"
 
 
+def beside_file_path(table: Table, day: int, number: int, holder: str, n: int) -> str:
+    """The name of the n-th file of a commit that is made beside the ledger's keeper: no other writer makes the same one."""
+    return f"{partition_path(table, day)}/beside-{number:012d}-{holder}-{n:06d}.parquet"
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -8,27 +8,31 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from spanledger.enrich.engine import StoredTrace
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.links import link_keys
 from spanledger.enrich.records import Reading
+from spanledger.enrich.trace_memory import StoredTrace
+from spanledger.store.beside import PREFIX, HeldLease, Turn, check_turn, is_held
 from spanledger.store.config import StoreConfig
 from spanledger.store.crash import crash_point
 from spanledger.store.days import partition_days
 from spanledger.store.errors import LedgerBusyError, LedgerFencedError, RowError, StoreError
-from spanledger.store.files import DataFile, Table, commit_file_path, data_files, sync_folders, write_data_file
+from spanledger.store.files import DataFile, Table, beside_file_path, commit_file_path, data_files, sync_folders, write_data_file
 from spanledger.store.history import Files, StoredHistory, TraceKey
 from spanledger.store.index import IndexCache, index_table, trace_keys
 from spanledger.store.metastore import TELLERS_MAX, Commit, Metastore, Teller
+from spanledger.store.runs import Run, add_run
 from spanledger.store.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -39,16 +43,18 @@ COMMIT_PREFIX = "commit-"
 
 
 class Ledger:
-    """The ledger in a data folder. One process writes it (`open`), any number read it (`open(read_only=True)`).
+    """The ledger in a data folder. One process keeps it (`open`), any number read it (`open(read_only=True)`), and one at a time
+    may correct it beside the one that keeps it (`open_beside`).
 
     Not for use by several threads at a time; open another one for another thread.
     """
 
-    def __init__(self, data_dir: Path, metastore: Metastore, config: StoreConfig, lock: int | None) -> None:
+    def __init__(self, data_dir: Path, metastore: Metastore, config: StoreConfig, lock: int | None, lease: HeldLease | None = None) -> None:
         self.data_dir = data_dir
         self.metastore = metastore
         self.config = config
         self._lock = lock
+        self._lease = lease
         self._last = metastore.last_commit()
         self.indexes = IndexCache(data_dir, config.index_bytes_max)
         self._history = StoredHistory(data_dir, self._live_files, self.indexes, self._wide_days)
@@ -65,8 +71,7 @@ class Ledger:
 
         Raises LedgerBusyError if another process writes it, LedgerNotFoundError if there is none to read.
         """
-        if set("*?[]") & set(str(data_dir.resolve())):
-            raise StoreError(f"a data folder cannot have *, ?, [ or ] in its path: readers would take {data_dir.resolve()} for a pattern")
+        _check_path(data_dir)
         if read_only:
             return cls(data_dir, Metastore.open(data_dir, read_only=True), config or StoreConfig(), None)
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,11 +85,35 @@ class Ledger:
             raise
         return ledger
 
+    @classmethod
+    def open_beside(cls, data_dir: Path, *, config: StoreConfig | None = None, wait_seconds: float = 30.0) -> Ledger:
+        """Open an existing ledger for `commit_outside`, whether or not a server keeps it: until it is closed, the server waits.
+
+        Raises LedgerBusyError if another corrects it for longer than `wait_seconds`, LedgerNotFoundError if there is none.
+        """
+        _check_path(data_dir)
+        Metastore.open(data_dir, read_only=True).close()
+        metastore = Metastore.open(data_dir)
+        try:
+            lease = HeldLease(data_dir, metastore, wait_seconds)
+        except BaseException:
+            metastore.close()
+            raise
+        try:
+            ledger = cls(data_dir, metastore, config or StoreConfig(), None, lease)
+            ledger._remove_leftovers()
+        except BaseException:
+            lease.release()
+            metastore.close()
+            raise
+        return ledger
+
     def _remove_leftovers(self) -> None:
-        """Delete files of commits that never were. Compaction's are left to compaction, which has a lease of its own."""
+        """Delete files of commits that never were: one's own, and those of a dead outsider. Compaction does so for its own."""
+        prefix = COMMIT_PREFIX if self._lease is None else PREFIX
         known = self.metastore.known_paths()
         for path in data_files(self.data_dir):
-            if path not in known and path.rsplit("/", 1)[-1].startswith(COMMIT_PREFIX):
+            if path not in known and path.rsplit("/", 1)[-1].startswith(prefix):
                 (self.data_dir / path).unlink(missing_ok=True)
 
     @property
@@ -120,29 +149,107 @@ class Ledger:
         """
         if position < self.position:
             raise ValueError(f"the journal position cannot go back from {self.position} to {position}")
+        commit = self._last._replace(position=position, open_position=open_position, booked_ns=booked_ns)
+        self._commit(commit, self._tables(events, readings), _tellers(readings), wide)
+
+    def turn(self) -> Turn:
+        """Whether the keeper of the ledger may commit now, must wait for an outsider, or must first take in what one has committed."""
+        if is_held(self.metastore):
+            return "waiting"
+        return "ours" if self.metastore.last_commit().number == self._last.number else "moved"
+
+    def reload(self) -> None:
+        """Take in what others have committed. Whoever remembers anything of the ledger must ask it again, as after a restart."""
+        self._last = self.metastore.last_commit()
+        self._wide_ids = None if self._lock is None else self.metastore.wide_ids()
+        self.tellers = self.metastore.tellers()
+        self._files = None
+
+    def commit_outside(
+        self,
+        events: Sequence[CostEvent] = (),
+        readings: Sequence[Reading] = (),
+        *,
+        run: Run,
+        booked_ns: int,
+        rows: Iterable[tuple[int, pa.Table]] = (),
+        wide: Mapping[TraceKey, AbstractSet[int]] = MappingProxyType({}),
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Book the entries of a run beside the keeper of the ledger, all at once; the journal position stays where it is.
+
+        `rows` are further entries, many at a time: (partition day, rows of the events table without their numbers), written as they come.
+        `progress` is called with the number of rows after each file. Raises LedgerFencedError if the lease ran out: nothing was booked.
+        """
+        if self._lease is None:
+            raise ValueError("only a ledger opened with open_beside commits runs")
+        tables = chain(self._tables(events, readings), (("events", day, table) for day, table in rows))
+        self._commit(self._last._replace(booked_ns=booked_ns), tables, _tellers(readings), wide, run=run, progress=progress)
+
+    def _commit(
+        self,
+        at: Commit,
+        tables: Iterable[tuple[Table, int, pa.Table]],
+        told: AbstractSet[Teller],
+        wide: Mapping[TraceKey, AbstractSet[int]],
+        *,
+        run: Run | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """The one place where a commit is made: write the tables, then make them part of the ledger. `at` says where it stands."""
+        hold = None if self._lease is None else self._lease.hold
+        check_turn(self.metastore.connection, hold)
         if self.metastore.last_commit().number != self._last.number:
             raise LedgerFencedError("another writer has committed to this ledger")
-        from spanledger.store.encode import no_collection  # Arrow: see files.write_parquet
-
-        number = self._last.number + 1
-        with no_collection():
-            tables = [*self._span_tables(readings), *self._event_tables(events)]  # all built before any is written
-        files = [self._write(table, day, rows, number, position) for table, day, rows in tables]
+        number, total, spans, money = self._last.number + 1, self._last.entries_total, 0, 0
+        files: list[DataFile] = []
+        for n, (table, day, rows) in enumerate(tables):
+            if not rows.num_rows:
+                continue
+            if table == "events" and "entry_number" not in rows.column_names:
+                rows = _numbered(rows, total + 1)  # noqa: PLW2901 - the same rows
+            if hold is None:
+                path = commit_file_path(table, day, number, at.position)
+            else:
+                path = beside_file_path(table, day, number, hold.holder, n)
+            file = write_data_file(self.data_dir, path, table, day, rows)
+            files.append(file)
+            self.indexes.put(file.path, index_table(rows))
+            if table == "events":
+                total += file.rows
+                money += _sum_atto(rows) if run is not None else 0
+            else:
+                spans += file.rows
+            if progress is not None:
+                progress(file.rows)
         sync_folders(self.data_dir, (file.path for file in files))
         crash_point("folders_synced")
-        total = self._last.entries_total + len(events)
-        commit = Commit(number, position, open_position, booked_ns, len(events), len(readings), total)
-        new = None if self.tellers is None else _tellers(readings) - self.tellers
-        told = None if self.tellers is None or new is None or len(self.tellers) + len(new) > TELLERS_MAX else self.tellers | new
-        self.metastore.add_commit(commit, files, SCHEMA_VERSION, None if told is None else new, wide)
-        self.tellers = told
+        booked = total - self._last.entries_total
+        commit = at._replace(number=number, event_rows=booked, span_rows=spans, entries_total=total)
+
+        def within(connection: sqlite3.Connection) -> None:
+            check_turn(connection, hold)
+            if run is not None:
+                add_run(connection, run, booked, money, number, commit.booked_ns)
+
+        known = self.tellers
+        new = None if known is None else told - known
+        after = None if known is None or new is None or len(known) + len(new) > TELLERS_MAX else known | new
+        self.metastore.add_commit(commit, files, SCHEMA_VERSION, None if after is None else new, wide, within)
+        self.tellers = after
         if self._wide_ids is not None:
             self._wide_ids.update(trace_id for _, trace_id in wide)
         self._last = commit
-        for file, (_, _, rows) in zip(files, tables, strict=True):
-            self.indexes.put(file.path, index_table(rows))
-            if self._files is not None:
+        if self._files is not None:
+            for file in files:
                 getattr(self._files, file.table).setdefault(file.day, []).append(file)
+
+    def _tables(self, events: Sequence[CostEvent], readings: Sequence[Reading]) -> list[tuple[Table, int, pa.Table]]:
+        """The rows of a batch by table and partition, all built before any is written: what does not fit is refused whole."""
+        from spanledger.store.encode import no_collection  # Arrow: see files.write_parquet
+
+        with no_collection():
+            return [*self._span_tables(readings), *self._event_tables(events)]
 
     def _wide_days(self, keys: Iterable[TraceKey]) -> Mapping[TraceKey, AbstractSet[int]]:
         known = self._wide_ids
@@ -167,9 +274,6 @@ class Ledger:
             ("spans", day, span_rows.to_table([readings[i] for i in rows], link_keys))
             for day, rows in _by_day_and_trace(readings, self.config).items()
         ]
-
-    def _write(self, table: Table, day: int, rows: pa.Table, number: int, position: int) -> DataFile:
-        return write_data_file(self.data_dir, commit_file_path(table, day, number, position), table, day, rows)
 
     def _live_files(self) -> Files:
         """The live files; asked of the metastore again only after another connection's change (ours are added as they are made)."""
@@ -221,6 +325,9 @@ class Ledger:
     def close(self) -> None:
         """Close the metastore and give up the right to write."""
         self.metastore.close()
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -230,6 +337,31 @@ class Ledger:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _check_path(data_dir: Path) -> None:
+    if set("*?[]") & set(str(data_dir.resolve())):
+        raise StoreError(f"a data folder cannot have *, ?, [ or ] in its path: readers would take {data_dir.resolve()} for a pattern")
+
+
+def _numbered(rows: pa.Table, first: int) -> pa.Table:
+    """Rows of the events table with their numbers, in their order."""
+    import pyarrow as pa  # see files.write_parquet
+
+    from spanledger.store.event_rows import SCHEMA  # as above
+
+    numbers = pa.array(np.arange(first, first + rows.num_rows, dtype=np.int64))
+    return pa.Table.from_arrays([*(rows.column(name) for name in SCHEMA.names[:-1]), numbers], schema=SCHEMA)
+
+
+def _sum_atto(rows: pa.Table) -> int:
+    """What entries add up to, in atto-USD."""
+    import pyarrow as pa  # see files.write_parquet
+    import pyarrow.compute as pc  # as above
+
+    from spanledger.store.encode import MONEY, atto  # as above
+
+    return atto(pa.array([pc.sum(rows.column("cost_usd")).as_py()], MONEY))[0] or 0
 
 
 def _tellers(readings: Iterable[Reading]) -> set[Teller]:

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,10 +146,11 @@ class Metastore:
         schema_version: int,
         tellers: Iterable[Teller] | None = (),
         wide: Mapping[tuple[str, bytes], AbstractSet[int]] = MappingProxyType({}),
+        within: Callable[[sqlite3.Connection], None] | None = None,
     ) -> None:
         """Book a commit whose files are on the disk, with who told of calls for the first time, and the days of wide traces.
 
-        `tellers` None: they are too many to be noted.
+        `tellers` None: they are too many to be noted. `within` is done in the same transaction, and may refuse it.
 
         Raises LedgerFencedError if another writer has committed since: the caller's idea of the ledger is stale.
         """
@@ -165,6 +166,8 @@ class Metastore:
             self.connection.executemany("INSERT OR IGNORE INTO tellers VALUES (?, ?, ?, ?)", rows)
             spread = [(trace_id, authority, day) for (authority, trace_id), days in wide.items() for day in days]
             self.connection.executemany("INSERT OR IGNORE INTO wide_traces VALUES (?, ?, ?)", spread)
+            if within is not None:
+                within(self.connection)
             crash_point("metastore_written")
         crash_point("metastore_committed")
 

@@ -117,5 +117,18 @@ MIGRATIONS: tuple[str, ...] = (
         since_ns INTEGER NOT NULL
     ) STRICT
     """,
+    """
+    CREATE TABLE runs (
+        run_id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL CHECK (kind IN ('reprice', 'replay')),
+        inputs TEXT NOT NULL,
+        actor TEXT,
+        reason TEXT,
+        entries INTEGER NOT NULL,
+        total_usd TEXT NOT NULL,
+        committed_in INTEGER NOT NULL REFERENCES commits (number),
+        booked_ns INTEGER NOT NULL
+    ) STRICT
+    """,
 )
 """Each entry takes the schema one version on; entries are only ever added."""

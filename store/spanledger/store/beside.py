@@ -1,0 +1,97 @@
+"""Writing to a ledger beside the process that keeps it: a lease under which one outsider commits while the keeper waits.
+
+The keeper (a server's worker, an ingest) asks before each commit whose turn it is. Both sides are checked once more inside the
+transaction of the commit itself, so that one who slept through its lease, or overlooked another's, changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from spanledger.store.errors import LedgerBusyError, LedgerFencedError
+from spanledger.store.metastore import Metastore
+
+LEASE: Final = "ledger"
+LEASE_SECONDS: Final = 15.0
+"""How long the keeper waits for an outsider that died."""
+RENEW_SECONDS: Final = 3.0
+PREFIX: Final = "beside-"
+"""What the names of an outsider's files begin with: a keeper that starts meanwhile must not take them for leftovers of its own."""
+_ASK_SECONDS: Final = 0.1
+
+Turn = Literal["ours", "waiting", "moved"]
+"""Whether a commit can be made: yes; not while another holds the lease; not before what another has committed is taken in."""
+
+
+class Hold(NamedTuple):
+    """The lease as it was taken; the epoch tells it from a later one of the same holder."""
+
+    holder: str
+    epoch: int
+
+
+class HeldLease:
+    """The lease "ledger", kept alive by a thread with a connection of its own until `release`."""
+
+    def __init__(self, data_dir: Path, store: Metastore, wait_seconds: float) -> None:
+        """Wait for the lease up to `wait_seconds`; raises LedgerBusyError."""
+        self._data_dir = data_dir
+        holder = f"{os.getpid()}-{secrets.token_hex(4)}"
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                self.hold = Hold(holder, store.take_lease(LEASE, holder, LEASE_SECONDS))
+                break
+            except LedgerBusyError as error:
+                if time.monotonic() >= deadline:
+                    raise LedgerBusyError(f"another process is correcting this ledger ({error}): wait until it has finished") from error
+                time.sleep(_ASK_SECONDS)
+        self._released = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="ledger-lease", daemon=True)
+        self._thread.start()
+
+    def _keep(self) -> None:
+        store = Metastore.open(self._data_dir)
+        try:
+            while not self._released.wait(RENEW_SECONDS):
+                try:
+                    if store.take_lease(LEASE, self.hold.holder, LEASE_SECONDS) != self.hold.epoch:
+                        return  # it ran out and was another's meanwhile: the commit will be refused
+                except LedgerBusyError:
+                    return  # as above
+                except sqlite3.Error:
+                    continue  # a busy disk; there are some more tries in the lease's time
+        finally:
+            store.end_lease(LEASE, self.hold.holder)
+            store.close()
+
+    def release(self) -> None:
+        """Give the lease back: the keeper goes on at once."""
+        self._released.set()
+        self._thread.join()
+
+
+def is_held(store: Metastore, *, now_ns: int | None = None) -> bool:
+    """Whether some outsider holds the lease."""
+    row = store.connection.execute("SELECT expires_ns FROM leases WHERE name = ?", (LEASE,)).fetchone()
+    return row is not None and row[0] > (time.time_ns() if now_ns is None else now_ns)
+
+
+def check_turn(connection: sqlite3.Connection, hold: Hold | None) -> None:
+    """Refuse a commit that is not one's turn; asked within its transaction. `hold` is an outsider's lease, None for the keeper.
+
+    Raises LedgerBusyError (the keeper has overlooked a lease) or LedgerFencedError (an outsider's lease has run out).
+    """
+    row = connection.execute("SELECT holder, epoch, expires_ns FROM leases WHERE name = ?", (LEASE,)).fetchone()
+    held = row is not None and row[2] > time.time_ns()
+    if hold is None:
+        if held:
+            raise LedgerBusyError(f"the ledger is being corrected by {row[0]}")
+    elif not held or tuple(row[:2]) != hold:
+        raise LedgerFencedError("the right to write beside the server has run out: nothing was booked, run it again")
