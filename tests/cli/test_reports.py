@@ -56,7 +56,7 @@ def test_confidence_shows_shares_and_bounds(data: Path) -> None:
     acme = rows["acme"]
     assert (acme["calls"], acme["measured_calls_pct"], acme["unpriced_calls_pct"], acme["measured_cost_pct"]) == (3, "66.7", "33.3", "100")
     assert (acme["cost_low_usd"], acme["cost_usd"], acme["cost_high_usd"]) == ("0.00042", "0.00042", "0.00063")
-    assert rows["globex"]["unmetered_calls_pct"] == "50"
+    assert (rows["globex"]["unmetered_calls_pct"], rows["globex"]["silent_failed_calls_pct"]) == ("0", "50")
     table = spanledger("report", "--data", data, "--confidence")
     assert table.code == 0, table.err
     assert "0.00063" in table.out

@@ -68,7 +68,8 @@ def test_shares_and_bounds_on_paper(ledger: Ledger) -> None:
         "estimated_calls_pct": Decimal("12.5"),
         "aggregate_calls_pct": Decimal("12.5"),
         "unpriced_calls_pct": Decimal("12.5"),
-        "unmetered_calls_pct": Decimal("25.0"),
+        "unmetered_calls_pct": Decimal("12.5"),
+        "silent_failed_calls_pct": Decimal("12.5"),
         "measured_cost_pct": Decimal("38.1"),  # 4 of 10.5
         "partial_cost_pct": Decimal("4.8"),
         "estimated_cost_pct": Decimal("19.0"),

@@ -48,13 +48,13 @@ def test_sums_on_paper(ledger: Ledger) -> None:
     )
     table = report(ledger, ["tenant"])
     assert table.columns == ("tenant", *MEASURES)
-    # tenant, calls, failed, unpriced, unmetered, input, cache read, cache write, output, reasoning, cost
+    # tenant, calls, failed, unpriced, unmetered, unpriced metered, input, cache read, cache write, output, reasoning, cost
     assert table.rows == [
-        ("globex", 2, 0, 1, 0, 2000, 0, 0, 2000, 0, Decimal("3")),
-        (None, 1, 0, 0, 1, 0, 0, 0, 0, 0, Decimal("0.5")),
-        ("acme", 2, 1, 0, 0, 2000, 100, 50, 2000, 7, Decimal("0.025")),
+        ("globex", 2, 0, 1, 0, 0, 2000, 0, 0, 2000, 0, Decimal("3")),
+        (None, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, Decimal("0.5")),
+        ("acme", 2, 1, 0, 0, 0, 2000, 100, 50, 2000, 7, Decimal("0.025")),
     ]
-    assert table.totals == (None, 5, 1, 1, 1, 4000, 100, 50, 4000, 7, Decimal("3.525"))
+    assert table.totals == (None, 5, 1, 1, 1, 0, 4000, 100, 50, 4000, 7, Decimal("3.525"))
 
 
 def test_a_reversal_takes_its_charge_out_of_every_figure(ledger: Ledger) -> None:
@@ -123,7 +123,7 @@ def test_no_digit_is_lost_in_large_sums(ledger: Ledger) -> None:
     """99,999,999,999,999,999,999 USD and 1e-18 USD: 38 digits, where a float has 15 and a default Decimal 28."""
     book(ledger, event(1, tenant_id="a", cost_usd=(10**20 - 1) * ATTO), event(2, tenant_id="b", cost_usd=1))
     assert report(ledger).totals[-1] == Decimal("99999999999999999999.000000000000000001")
-    assert report(ledger, []).rows == [(2, 0, 0, 0, 2000, 0, 0, 2000, 0, Decimal("99999999999999999999.000000000000000001"))]
+    assert report(ledger, []).rows == [(2, 0, 0, 0, 0, 2000, 0, 0, 2000, 0, Decimal("99999999999999999999.000000000000000001"))]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_dates_at_the_ends_of_time_are_reported(ledger: Ledger) -> None:
 
 def test_an_empty_ledger_gives_an_empty_report(ledger: Ledger) -> None:
     table = report(ledger, ["tenant", "day"])
-    assert (table.rows, table.totals) == ([], (None, None, 0, 0, 0, 0, 0, 0, 0, 0, 0, None))
+    assert (table.rows, table.totals) == ([], (None, None, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, None))
 
 
 @pytest.mark.parametrize("by", [["nothing"], ["tenant_id; DROP TABLE entries"], ["tenant", "tenant"], [""]])

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, Final
 
 import typer
 
+NAMES: Final = ("tenant", "user", "session", "workflow", "agent", "feature", "environment", "service", "provider", "model")
+"""What rows can be narrowed by on the command line, each by an option of that name."""
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each filter; those that were given come to it as `chosen`: name -> values."""
+    own = inspect.signature(command, eval_str=True)
+    added = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_filter(name)) for name in NAMES]
+    parameters = [*(each for each in own.parameters.values() if each.name != "chosen"), *added]
+
+    @wraps(command)
+    def with_filters(**given: Any) -> None:
+        values = {name: given.pop(name) for name in NAMES}
+        command(**given, chosen={name: wanted for name, wanted in values.items() if wanted})
+
+    del with_filters.__wrapped__  # what is shown and parsed are the parameters of this one
+    vars(with_filters)["__signature__"] = own.replace(parameters=parameters)
+    with_filters.__annotations__ = {each.name: each.annotation for each in parameters}
+    return with_filters
+
 
 def _filter(what: str) -> object:
-    return typer.Option(
+    option = typer.Option(
         metavar="NAME",
         help=f"Only this {what}.",
         show_default=False,
         rich_help_panel="Filters (repeat for several, '' for those without one)",
     )
-
-
-class Filters:
-    """One option type for each column that rows can be narrowed by."""
-
-    Tenant = Annotated[list[str] | None, _filter("tenant")]
-    User = Annotated[list[str] | None, _filter("user")]
-    Session = Annotated[list[str] | None, _filter("session")]
-    Workflow = Annotated[list[str] | None, _filter("workflow")]
-    Agent = Annotated[list[str] | None, _filter("agent")]
-    Feature = Annotated[list[str] | None, _filter("feature")]
-    Environment = Annotated[list[str] | None, _filter("environment")]
-    Service = Annotated[list[str] | None, _filter("service")]
-    Provider = Annotated[list[str] | None, _filter("provider")]
-    Model = Annotated[list[str] | None, _filter("model")]
-
-
-def chosen(**given: list[str] | None) -> dict[str, list[str]]:
-    """The filters that were given at all."""
-    return {name: values for name, values in given.items() if values}
+    return Annotated[list[str] | None, option]

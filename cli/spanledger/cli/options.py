@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +39,9 @@ Since = Annotated[
 Until = Annotated[str | None, typer.Option(metavar="WHEN", help="Up to then (exclusive), written as for --since.")]
 Zone = Annotated[str, typer.Option("--tz", metavar="ZONE", help="Time zone of dates and of day, week and month, such as Europe/Berlin.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most this many rows.")]
+
+Chosen = Mapping[str, Sequence[str]]
+"""The filters that were given: name -> values, an empty one for those that have none."""
 
 
 def existing_data(data: Path) -> Path:

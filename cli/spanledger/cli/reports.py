@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from spanledger.cli.errors import complain
-from spanledger.cli.options import Format
+from spanledger.cli.options import Chosen, Format
 from spanledger.cli.render import write_rows
 from spanledger.store.confidence import confidence
 from spanledger.store.entries import EVENT_KEYS, events
 from spanledger.store.ledger import Ledger
+from spanledger.store.query import Range
 from spanledger.store.reports import Table, report
 from spanledger.store.times import parse_window, zone
 
@@ -34,13 +35,35 @@ EVENT_TABLE = (
 
 OPTIONAL = (
     *("reasoning_tokens", "cache_write_tokens", "cache_read_tokens", "unmetered_calls", "failed_calls"),
-    *("aggregate_cost_pct", "estimated_cost_pct", "partial_cost_pct", "aggregate_calls_pct", "estimated_calls_pct", "partial_calls_pct"),
+    *(
+        "silent_failed_calls_pct",
+        "aggregate_cost_pct",
+        "estimated_cost_pct",
+        "partial_cost_pct",
+        "aggregate_calls_pct",
+        "estimated_calls_pct",
+        "partial_calls_pct",
+    ),
 )
 """What a report does without first on a narrow terminal."""
 
+SELDOM = ("unpriced_metered",)
+"""Columns that a table for people has only where they are not zero throughout."""
+
 UNATTRIBUTED = "(unattributed)"
 
-Chosen = Mapping[str, Sequence[str]]
+
+class Question(NamedTuple):
+    """What a report is asked for on the command line; `limit` keeps the first rows, the totals are of all."""
+
+    data: Path
+    by: Sequence[str]
+    since: str | None
+    until: str | None
+    tz: str
+    chosen: Chosen
+    limit: int | None
+    output: Format
 
 
 def store_filters(chosen: Chosen) -> dict[str, list[str | None]]:
@@ -48,25 +71,20 @@ def store_filters(chosen: Chosen) -> dict[str, list[str | None]]:
     return {name: [value or None for value in values] for name, values in chosen.items()}
 
 
-def print_report(
-    data: Path,
-    by: Sequence[str],
-    since: str | None,
-    until: str | None,
-    tz: str,
-    chosen: Chosen,
-    limit: int | None,
-    output: Format,
-    *,
-    sureness: bool = False,
-) -> None:
-    """Write a report, or how sure it is; `limit` keeps the first rows, the totals are of all."""
+def print_report(asked: Question, *, sureness: bool = False) -> None:
+    """Write a report, or how sure it is."""
     ask = confidence if sureness else report
-    zone(tz)  # a name that is none is a mistake also where no time is asked for
-    with Ledger.open(data, read_only=True) as ledger:
-        window = parse_window(since, until, time.time_ns(), tz)
-        table = ask(ledger, [name.strip() for name in by], window=window, tz=tz, filters=store_filters(chosen))
-    print_table(table, limit, output)
+    print_answer(asked, lambda ledger, by, window, _: ask(ledger, by, window=window, tz=asked.tz, filters=store_filters(asked.chosen)))
+
+
+def print_answer(asked: Question, ask: Callable[[Ledger, Sequence[str], Range, int], Table]) -> None:
+    """Write the table that `ask` makes of the ledger, the dimensions, the window and the present time."""
+    zone(asked.tz)  # a name that is none is a mistake also where no time is asked for
+    now_ns = time.time_ns()
+    with Ledger.open(asked.data, read_only=True) as ledger:
+        window = parse_window(asked.since, asked.until, now_ns, asked.tz)
+        table = ask(ledger, [name.strip() for name in asked.by], window, now_ns)
+    print_table(table, asked.limit, asked.output)
 
 
 def print_table(table: Table, limit: int | None, output: Format, title: str | None = None) -> None:
@@ -74,12 +92,20 @@ def print_table(table: Table, limit: int | None, output: Format, title: str | No
     rows: list[tuple[Any, ...]] = table.rows[:limit]
     totals: tuple[Any, ...] = table.totals
     if output in (Format.table, Format.markdown):
+        table = _without_seldom(table)
+        rows, totals = table.rows[:limit], table.totals
         rows = [
             (*(_named(name, value) for name, value in zip(table.columns[: table.by], row, strict=False)), *row[table.by :]) for row in rows
         ]
         totals = ("total", *totals[1:]) if table.by else totals
     optional = [name for name in OPTIONAL if name in table.columns]
     write_rows(table.columns, rows, output, totals=totals, title=title, optional=optional)
+
+
+def _without_seldom(table: Table) -> Table:
+    kept = [at for at, name in enumerate(table.columns) if name not in SELDOM or table.totals[at]]
+    columns, *rows, totals = ([row[at] for at in kept] for row in (table.columns, *table.rows, table.totals))
+    return Table(tuple(columns), [tuple(row) for row in rows], tuple(totals), table.by)
 
 
 def _named(dimension: str, value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from spanledger.enrich.meters import METERED, MeterRate
 from spanledger.enrich.shared import SharedCost, allot, graduated_cost, months_between
+from spanledger.store.calls import FirstSums, Row, calls
 from spanledger.store.conditions import TIME_UNITS, Conditions, conditions, dimension
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
@@ -20,17 +21,14 @@ from spanledger.store.query import EVERYTHING, Range
 from spanledger.store.reports import Table, grouping, sorted_rows
 from spanledger.store.times import moment_at, nanoseconds, zone
 
-_NET_CALLS: Final = "count(*) FILTER (WHERE kind = 'charge' AND {0}) - count(*) FILTER (WHERE kind = 'reversal' AND {0})"
 _OF_UNIT: Final = "sum(list_sum(list_transform(list_filter({0}, lambda each: each.unit = ${1}), lambda each: each.{2}))) FILTER (WHERE {3})"
 _WEIGHTS: Final[Mapping[str, str]] = {
     "cost": "sum(cost_usd) FILTER (WHERE {0})",
-    "calls": _NET_CALLS,
     "tokens": "sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) FILTER (WHERE {0})",
     "wall_clock_ms": "sum(wall_clock_ms) FILTER (WHERE {0})",
 }
 _ATTO: Final = 10**18
 
-Row = tuple[Any, ...]
 Key = tuple[Row, str]
 """A row's dimensions, and a month."""
 
@@ -62,42 +60,49 @@ def allotted_report(
     by = [dimension(name) for name in by]
     dimensions = list(by) if "month" in by else [*by, "month"]
     with grouping(ledger, dimensions, window=window, tz=tz, filters={}, as_of_ns=as_of_ns) as asked:
-        measures = [_NET_CALLS.format("true"), "sum(cost_usd)", *wanted.measures]
-        found = asked.connection.execute(
-            f"SELECT {', '.join((*asked.dimensions, *measures))} FROM {asked.source} GROUP BY ALL",  # noqa: S608 - allow-listed names, bound values
-            {**asked.values, **wanted.values},
-        ).fetchall()
+        sums = FirstSums(asked, wanted.among, {"cost_usd": "sum(cost_usd)", **wanted.sums}, wanted.values)
+        found = sums.rows([calls(), "sum(cost_usd)", *wanted.measures])
+        [all_calls] = sums.counts([calls()])
     month = dimensions.index("month")
     keyed = {
         ((row[: len(by)]), row[month]): row[len(dimensions) :] for row in sorted(found, key=lambda row: _order(row[: len(dimensions)]))
     }
     months = _months(window, local, [key[1] for key in keyed], now_ns)
     columns = [_parts(each, _share(keyed, number), months, by, local) for number, each in enumerate(shared)]
-    return _table(tuple(by), keyed, shared, columns)
+    return _table(tuple(by), keyed, shared, columns, all_calls)
 
 
 class _Wanted(NamedTuple):
+    """What to ask of the first sums: columns that tell apart which calls decide, sums, and of these two measures for each shared cost."""
+
+    among: dict[str, str]
+    sums: dict[str, str]
     measures: list[str]
     values: dict[str, Any]
 
 
 def _wanted(shared: Sequence[SharedCost]) -> _Wanted:
-    """Two measures for each shared cost: the usage that decides, and what is pooled (or was booked for the tiers)."""
-    measures: list[str] = []
-    values: dict[str, Any] = {}
+    """The measures are the usage that decides, and what is pooled (or was booked for the tiers)."""
+    found = _Wanted({}, {}, [], {})
     for number, each in enumerate(shared):
         among, pool = _named(each.among, f"among_{number}"), _named(each.pool, f"pool_{number}")
-        values |= among.values | pool.values
+        found.values.update(among.values | pool.values)
+        weight, pooled = f"weight_{number}", f"pooled_{number}"
         if each.meter:
-            values |= {f"meter_{number}": METERED + each.meter, f"unit_{number}": each.unit}
+            found.values.update({f"meter_{number}": METERED + each.meter, f"unit_{number}": each.unit})
             metered = f"usage_basis = $meter_{number} AND price_state = 'priced' AND ({among.sql})"
-            measures.append(_OF_UNIT.format("usage", f"unit_{number}", "quantity", metered))
-            measures.append(_OF_UNIT.format("lines", f"unit_{number}", "cost_usd", metered))
+            found.sums[weight] = _OF_UNIT.format("usage", f"unit_{number}", "quantity", metered)
+            found.sums[pooled] = _OF_UNIT.format("lines", f"unit_{number}", "cost_usd", metered)
         else:
-            outside = f" AND ({pool.sql}) IS NOT TRUE" if each.pool else ""
-            measures.append(_WEIGHTS[each.by].format(f"({among.sql}){outside}"))
-            measures.append(f"sum(cost_usd) FILTER (WHERE {pool.sql})" if each.pool else "NULL")
-    return _Wanted(measures, values)
+            deciding = f"({among.sql})" + (f" AND ({pool.sql}) IS NOT TRUE" if each.pool else "")
+            if each.by == "calls":
+                found.among[weight] = f"coalesce({deciding}, false)"
+            else:
+                found.sums[weight] = _WEIGHTS[each.by].format(deciding)
+            found.sums[pooled] = f"sum(cost_usd) FILTER (WHERE {pool.sql})" if each.pool else "NULL::HUGEINT"
+        found.measures.append(calls(weight) if weight in found.among else f"sum({weight})")
+        found.measures.append(f"sum({pooled})")
+    return found
 
 
 def _named(filters: Mapping[str, tuple[str | None, ...]], bound: str) -> Conditions:
@@ -182,24 +187,35 @@ def _order(row: Row) -> tuple[tuple[bool, str], ...]:
     return tuple((value is None, "" if value is None else str(value)) for value in row)
 
 
-def _table(by: tuple[str, ...], keyed: Mapping[Key, Row], shared: Sequence[SharedCost], columns: Sequence[Mapping[Row, int]]) -> Table:
-    calls: dict[Row, int] = {}
-    cost: dict[Row, int] = {}
+def _table(
+    by: tuple[str, ...], keyed: Mapping[Key, Row], shared: Sequence[SharedCost], columns: Sequence[Mapping[Row, int]], all_calls: int
+) -> Table:
+    counted: dict[Row, int] = {}
+    cost: dict[Row, int | None] = {}
     for (row, _), figures in keyed.items():
-        calls[row] = calls.get(row, 0) + figures[0]
-        cost[row] = cost.get(row, 0) + _atto(figures[1])
+        counted[row] = counted.get(row, 0) + figures[0]
+        cost[row] = _plus(cost.get(row), None if figures[1] is None else _atto(figures[1]))
     rows = []
-    for row in {**calls, **{row: 0 for borne in columns for row in borne}}:
+    for row in {**counted, **{row: 0 for borne in columns for row, part in borne.items() if part}}:
         parts = [borne.get(row, 0) for borne in columns]
-        figures = (cost.get(row, 0), *parts, cost.get(row, 0) + sum(parts))
-        if calls.get(row) or any(figures):
-            rows.append((*row, calls.get(row, 0), *figures))
+        own = cost.get(row) if row in counted else 0
+        rows.append((*row, counted.get(row, 0), own, *parts, _plus(own, sum(parts) if any(parts) or own is not None else None)))
     count = len(by)
-    totals = [sum(row[at] for row in rows) for at in range(count, count + 3 + len(columns))]
+    totals = [_total([row[at] for row in rows]) for at in range(count + 1, count + 3 + len(columns))]
     usd = [_usd_row(row, count) for row in rows]
     names = (*by, "calls", "cost_usd", *(f"{each.name}_usd" for each in shared), "total_usd")
-    return Table(names, sorted_rows(by, usd), _usd_row((*([None] * count), *totals), count), count)
+    return Table(names, sorted_rows(by, usd), _usd_row((*([None] * count), all_calls, *totals), count), count)
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    """The sum of what is known; None is unknown, which is not zero."""
+    return other if one is None else one if other is None else one + other
+
+
+def _total(figures: Sequence[int | None]) -> int | None:
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if known or not figures else None
 
 
 def _usd_row(row: Row, count: int) -> Row:
-    return (*row[: count + 1], *(Decimal(f"{figure}e-18") for figure in row[count + 1 :]))
+    return (*row[: count + 1], *(None if figure is None else Decimal(f"{figure}e-18") for figure in row[count + 1 :]))

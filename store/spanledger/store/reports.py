@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from spanledger.enrich.meters import METERED_SPLIT
+from spanledger.store.calls import FirstSums, Grouping, Row, calls, charges
 from spanledger.store.conditions import DIMENSIONS, NO_FILTERS, TIME_UNITS, Conditions, Filters, conditions, dimension
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
@@ -19,52 +19,29 @@ from spanledger.store.times import QUARTER_NS, bucket, zone
 
 TOKENS: Final = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
 
-_CALLS: Final = "CASE WHEN shared IS NULL THEN net * entries ELSE sign(entries) END"
-"""The calls of a row of the first sums: those of a shared call are its parts, net of reversals, and are one call."""
-
-MEASURES: Final = {
-    "calls": f"coalesce(sum({_CALLS}), 0)",
-    "failed_calls": f"coalesce(sum({_CALLS}) FILTER (WHERE status = 'error'), 0)",
-    "unpriced_calls": f"coalesce(sum({_CALLS}) FILTER (WHERE price_state = 'unpriced' AND usage_state <> 'missing'), 0)",
-    "unmetered_calls": f"coalesce(sum({_CALLS}) FILTER (WHERE usage_state = 'missing' AND status = 'ok'), 0)",
-    **{name: f"coalesce(sum({name}), 0)" for name in TOKENS},
-    "cost_usd": "sum(cost_usd)",
+_COUNTED: Final = {
+    "calls": calls(),
+    "failed_calls": calls("status = 'error'"),
+    "unpriced_calls": calls("price_state = 'unpriced' AND usage_state <> 'missing'"),
+    "unmetered_calls": calls("usage_state = 'missing' AND status = 'ok'"),
+    "unpriced_metered": charges("metered AND price_state = 'unpriced'"),
 }
+_SUMMED: Final = {**{name: f"coalesce(sum({name}), 0)" for name in TOKENS}, "cost_usd": "sum(cost_usd)"}
+_APART: Final = {name: name for name in ("status", "price_state", "usage_state")}
+_SUMS: Final = {name: f"sum({name})" for name in (*TOKENS, "cost_usd")}
+
+MEASURES: Final = {**_COUNTED, **_SUMMED}
 """A report's figures. Cache and reasoning tokens are parts of input and output. `cost_usd` is NULL where nothing is priced: unknown,
 which is not zero.
 
 Calls are provider calls. A call shared by several payers counts once in every row that has a part of it, and once in the totals, so the
 rows can add up to more than the total. What a meter charges (tools, compute, …) adds to the cost and is no call.
-`unpriced_calls` are those whose usage is known; `unmetered_calls` those that succeeded and whose usage is not known.
+`unpriced_calls` are those whose usage is known; `unmetered_calls` those that succeeded and whose usage is not known; `unpriced_metered`
+the charges of meters that have no price.
 """
-
-COUNTS: Final = tuple(name for name in MEASURES if name.endswith("calls"))
-
-_NET: Final = "CASE kind WHEN 'charge' THEN 1 WHEN 'reversal' THEN -1 ELSE 0 END"
-_SUMS: Final = ", ".join(f"sum({name}) AS {name}" for name in (*TOKENS, "cost_usd"))
-_WHOLE: Final = (
-    f"CASE WHEN split_index >= {METERED_SPLIT} THEN 0 ELSE {_NET} END AS net, status, price_state, usage_state, "
-    f"NULL::BLOB AS shared, count(*) AS entries, {_SUMS}"
-)
-"""Summed first by what the counts tell apart, then over it: a quarter quicker than ten filtered aggregates over every row."""
-_SHARED: Final = (
-    "1 AS net, status, price_state, usage_state, encode(authority) || trace_id || span_id AS shared, "
-    f"sum(CASE WHEN split_index >= {METERED_SPLIT} THEN 0 ELSE {_NET} END) AS entries, {_SUMS}"
-)
-"""The same for the parts of shared calls, which are few: by call too, so that each is counted once. Files tell that they have none."""
 
 Prepare = Callable[[duckdb.DuckDBPyConnection, Conditions], str]
 """Makes tables for a report's question and gives the SQL that joins them to `entries`."""
-
-
-class Grouping(NamedTuple):
-    """The parts of a report's question: the dimensions as SQL with their names, and what to select from with the values it binds."""
-
-    connection: duckdb.DuckDBPyConnection
-    dimensions: tuple[str, ...]
-    names: tuple[str, ...]
-    source: str
-    values: dict[str, Any]
 
 
 class Table(NamedTuple):
@@ -74,8 +51,8 @@ class Table(NamedTuple):
     """
 
     columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-    totals: tuple[Any, ...]
+    rows: list[Row]
+    totals: Row
     by: int
 
 
@@ -95,26 +72,8 @@ def report(
     """
     by = [dimension(name) for name in by]
     with grouping(ledger, by, window=window, tz=tz, filters=filters, as_of_ns=as_of_ns) as asked:
-        _sum_first(asked)
-        selected = ", ".join((*asked.names, *(f"{text} AS {name}" for name, text in MEASURES.items())))
-        rows = asked.connection.execute(f"SELECT {selected} FROM first_sums GROUP BY ALL").fetchall()  # noqa: S608 - allow-listed names
-        counted = asked.connection.execute(_TOTAL_COUNTS).fetchone() or ()
-    return _table(tuple(by), rows, counted)
-
-
-_TOTAL_COUNTS: Final = (
-    f"SELECT {', '.join(MEASURES[name] for name in COUNTS)} FROM "  # noqa: S608 - our own text
-    "(SELECT net, status, price_state, usage_state, shared, sum(entries) AS entries FROM first_sums GROUP BY ALL)"
-)
-"""The counts over all rows: a shared call has parts in several, and is one."""
-
-
-def _sum_first(asked: Grouping) -> None:
-    """Makes the table `first_sums`, from which rows and totals are."""
-    select = "SELECT {} FROM {} AND split_weight IS {} GROUP BY ALL"
-    whole = select.format(", ".join((*asked.dimensions, _WHOLE)), asked.source, "NULL")
-    shared = select.format(", ".join((*asked.dimensions, _SHARED)), asked.source, "NOT NULL")
-    asked.connection.execute(f"CREATE TEMP TABLE first_sums AS {whole} UNION ALL {shared}", asked.values)
+        sums = FirstSums(asked, _APART, _SUMS)
+        return _table(tuple(by), sums.rows(list(MEASURES.values())), sums.counts(list(_COUNTED.values())))
 
 
 @contextmanager
@@ -171,16 +130,13 @@ def _join_buckets(connection: duckdb.DuckDBPyConnection, units: Sequence[str], t
     return f"JOIN bucket ON bucket.quarter = start_ns // {QUARTER_NS}"
 
 
-def _table(by: tuple[str, ...], rows: list[tuple[Any, ...]], counted: tuple[Any, ...]) -> Table:
-    count = len(by)
-    columns = (*by, *MEASURES)
-    # A reversed call whose charge was moved elsewhere leaves a row of zeros, which says nothing.
-    rows = sorted_rows(by, [row for row in rows if any(row[count:])])
+def _table(by: tuple[str, ...], rows: list[Row], counted: Row) -> Table:
+    count, summed = len(by), len(by) + len(_COUNTED)
     with localcontext(prec=76):  # the default of 28 digits would round sums of 38
-        sums = [sum(row[i] for row in rows) for i in range(count + len(COUNTS), len(columns) - 1)]
+        tokens = [sum(row[at] for row in rows) for at in range(summed, summed + len(TOKENS))]
         costs = [row[-1] for row in rows if row[-1] is not None]
         total = sum(costs, Decimal()) if costs else None
-    return Table(columns, rows, (*([None] * count), *counted, *sums, total), count)
+    return Table((*by, *MEASURES), sorted_rows(by, rows), (*([None] * count), *counted, *tokens, total), count)
 
 
 def sorted_rows(by: Sequence[str], rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

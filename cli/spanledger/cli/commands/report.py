@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from spanledger.cli import options
-from spanledger.cli.filters import Filters
+from spanledger.cli.filters import filtered
+from spanledger.cli.options import Chosen
 
 app = options.app()
 
 
 @app.command()
+@filtered
 def report(
     data: options.Data = options.DEFAULT_DATA,
     by: Annotated[
@@ -32,20 +34,12 @@ def report(
     ] = False,
     allot: Annotated[
         str | None,
-        typer.Option(metavar="NAME,…", help="Spread these shared costs of [[enrich.shared]] by share of usage.", show_default=False),
+        typer.Option(metavar="NAME,…", help="Spread these shared costs (enrich.shared) by share of usage.", show_default=False),
     ] = None,
     config: options.Config = None,
     output: options.Output = options.Format.table,
-    tenant: Filters.Tenant = None,
-    user: Filters.User = None,
-    session: Filters.Session = None,
-    workflow: Filters.Workflow = None,
-    agent: Filters.Agent = None,
-    feature: Filters.Feature = None,
-    environment: Filters.Environment = None,
-    service: Filters.Service = None,
-    provider: Filters.Provider = None,
-    model: Filters.Model = None,
+    *,
+    chosen: Chosen,
 ) -> None:
     """Cost, tokens and calls, grouped as you ask.
 
@@ -53,7 +47,8 @@ def report(
     never shown as $0; cost that belongs to nobody is a row of its own.
 
     Calls are provider calls. One shared by several payers counts once in each row that bears a part of it and once in the total. What
-    meters charge (tools, compute, …) is cost and no call. Unmetered calls are those that succeeded without telling their usage.
+    meters charge (tools, compute, …) is cost and no call, and counted apart where it has no price. Unmetered calls are those that succeeded
+    without telling their usage.
 
     With --confidence, what providers measured and bill is the lower bound; the upper one takes every call of unknown usage or price for as
     costly as the costliest measured call of its model. With --allot, shared costs are spread over whole months, to the last digit.
@@ -73,10 +68,7 @@ def report(
       spanledger report --by model --tenant acme --since 2026-11-01 --until 2026-12-01
     """
     from spanledger.cli.allotting import answer
-    from spanledger.cli.filters import chosen
+    from spanledger.cli.reports import Question
 
-    filters = chosen(
-        tenant=tenant, user=user, session=session, workflow=workflow, agent=agent, feature=feature,
-        environment=environment, service=service, provider=provider, model=model,
-    )  # fmt: skip
-    answer(options.existing_data(data), by.split(","), since, until, tz, filters, limit, output, allot, config, sureness=confidence)
+    asked = Question(options.existing_data(data), by.split(","), since, until, tz, chosen, limit, output)
+    answer(asked, allot, config, sureness=confidence)
