@@ -41,7 +41,15 @@ from spanledger.store.config import StoreConfig
 Compactor(Path(sys.argv[1]), StoreConfig(compact_files_min=2, compact_grace_seconds=0, chargeless_days=0)).run()
 """
 
-COMMIT_POINTS = ["parquet_written", "parquet_synced", "parquet_renamed", "folders_synced", "metastore_written", "metastore_committed"]
+COMMIT_POINTS = [
+    "parquet_written",
+    "parquet_synced",
+    "parquet_renamed",
+    "folders_synced",
+    "chain_written",
+    "metastore_written",
+    "metastore_committed",
+]
 COMPACT_POINTS = ["parquet_written", "parquet_synced", "parquet_renamed", "compacted", "swap_written", "swapped"]
 
 

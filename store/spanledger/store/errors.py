@@ -29,3 +29,7 @@ class RowError(StoreError, ValueError):
 
 class QueryError(StoreError):
     """A question that cannot be answered: an unknown name, a bad time, or SQL that is not allowed."""
+
+
+class ChainError(StoreError):
+    """The hash chain, or something signed or proved with it, is damaged or not what it should be."""

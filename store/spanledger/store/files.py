@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -33,6 +35,14 @@ class DataFile(NamedTuple):
     received_ns_max: int
     is_pruned: int = 0
     """1 once the spans of traces without a charge have been dropped from it."""
+    sha256: bytes | None = None
+    """Digest of the file's bytes; given where a file is written, None where it is only looked for (`verify` asks the metastore)."""
+
+
+def row_digest(row: Sequence[object]) -> bytes:
+    """A digest over what the metastore says of a file for good, so that a damaged row is noticed; see `verify`."""
+    values = [value.hex() if isinstance(value, bytes) else value for value in row]
+    return hashlib.sha256(json.dumps(values, separators=(",", ":")).encode()).digest()
 
 
 def partition_path(table: Table, day: int) -> str:
@@ -70,8 +80,8 @@ def make_folders(root: Path, folder: Path) -> None:
         sync_folder(each.parent)
 
 
-def write_parquet(root: Path, relative: str, table: pa.Table, options: dict[str, Any]) -> int:
-    """Write a table as a file of the data folder, durable except for its name (see `sync_folders`); returns its size."""
+def write_parquet(root: Path, relative: str, table: pa.Table, options: dict[str, Any]) -> tuple[int, bytes]:
+    """Write a table as a file of the data folder, durable except for its name (see `sync_folders`); returns its size and SHA-256."""
     import pyarrow.parquet as pq  # here, not above: reports import this module and must not wait for Arrow
 
     path = root / relative
@@ -79,16 +89,14 @@ def write_parquet(root: Path, relative: str, table: pa.Table, options: dict[str,
     unfinished = path.with_name(path.name + UNFINISHED)
     pq.write_table(table, unfinished, **options)
     crash_point("parquet_written")
-    handle = os.open(unfinished, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-        size = os.fstat(handle).st_size
-    finally:
-        os.close(handle)
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
+        size = os.fstat(file.fileno()).st_size
+        digest = hashlib.file_digest(file, "sha256").digest()
     crash_point("parquet_synced")
     unfinished.replace(path)
     crash_point("parquet_renamed")
-    return size
+    return size, digest
 
 
 def write_data_file(root: Path, path: str, table: Table, day: int, rows: pa.Table, *, kept: bool = False, is_pruned: int = 0) -> DataFile:
@@ -100,10 +108,21 @@ def write_data_file(root: Path, path: str, table: Table, day: int, rows: pa.Tabl
 
     from spanledger.store.parquet import COMMIT_LEVEL, KEPT_LEVEL, options  # that module needs this one's types
 
-    size = write_parquet(root, path, rows, options(table, KEPT_LEVEL if kept else COMMIT_LEVEL))
+    size, digest = write_parquet(root, path, rows, options(table, KEPT_LEVEL if kept else COMMIT_LEVEL))
     position, start, received = (pc.min_max(rows.column(name)).as_py() for name in ("position", "start_ns", "received_ns"))
     return DataFile(
-        path, table, day, rows.num_rows, size, position["min"], position["max"], start["min"], start["max"], received["max"], is_pruned
+        path,
+        table,
+        day,
+        rows.num_rows,
+        size,
+        position["min"],
+        position["max"],
+        start["min"],
+        start["max"],
+        received["max"],
+        is_pruned,
+        digest,
     )
 
 

@@ -24,6 +24,7 @@ from spanledger.enrich.links import link_keys
 from spanledger.enrich.records import Reading
 from spanledger.enrich.trace_memory import StoredTrace
 from spanledger.store.beside import PREFIX, HeldLease, Turn, check_turn, is_held
+from spanledger.store.chain import append, begin
 from spanledger.store.config import StoreConfig
 from spanledger.store.crash import crash_point
 from spanledger.store.days import partition_days
@@ -34,6 +35,7 @@ from spanledger.store.index import IndexCache, index_table, trace_keys
 from spanledger.store.metastore import TELLERS_MAX, Commit, Metastore, Teller
 from spanledger.store.runs import Run, add_run
 from spanledger.store.schema import SCHEMA_VERSION
+from spanledger.store.seal import Seal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,6 +82,7 @@ class Ledger:
             metastore = Metastore.open(data_dir)
             ledger = cls(data_dir, metastore, config or StoreConfig(), lock)
             ledger._remove_leftovers()
+            begin(data_dir, metastore)
         except BaseException:
             os.close(lock)
             raise
@@ -102,6 +105,7 @@ class Ledger:
         try:
             ledger = cls(data_dir, metastore, config or StoreConfig(), None, lease)
             ledger._remove_leftovers()
+            begin(data_dir, metastore)
         except BaseException:
             lease.release()
             metastore.close()
@@ -203,6 +207,7 @@ class Ledger:
             raise LedgerFencedError("another writer has committed to this ledger")
         number, total, spans, money = self._last.number + 1, self._last.entries_total, 0, 0
         files: list[DataFile] = []
+        seal = Seal()
         for n, (table, day, rows) in enumerate(tables):
             if not rows.num_rows:
                 continue
@@ -216,6 +221,7 @@ class Ledger:
             files.append(file)
             self.indexes.put(file.path, index_table(rows))
             if table == "events":
+                seal.add(rows)
                 total += file.rows
                 money += _sum_atto(rows) if run is not None else 0
             else:
@@ -224,13 +230,14 @@ class Ledger:
                 progress(file.rows)
         sync_folders(self.data_dir, (file.path for file in files))
         crash_point("folders_synced")
-        booked = total - self._last.entries_total
+        booked, sealed = total - self._last.entries_total, seal.finish()
         commit = at._replace(number=number, event_rows=booked, span_rows=spans, entries_total=total)
 
         def within(connection: sqlite3.Connection) -> None:
             check_turn(connection, hold)
             if run is not None:
                 add_run(connection, run, booked, money, number, commit.booked_ns)
+            append(self.data_dir, connection, commit, sealed)
 
         known = self.tellers
         new = None if known is None else told - known

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from spanledger.store.crash import crash_point
 from spanledger.store.days import day_number, day_text
 from spanledger.store.errors import LedgerBusyError, LedgerFencedError, LedgerNotFoundError, LedgerVersionError
-from spanledger.store.files import DataFile, Table
+from spanledger.store.files import DataFile, Table, row_digest
 from spanledger.store.migrations import MIGRATIONS
 
 Teller = tuple[str, str | None, tuple[str, str]]
@@ -221,10 +221,16 @@ class Metastore:
         return True
 
     def _insert_files(self, files: Sequence[DataFile], schema_version: int, number: int) -> None:
+        rows = [(f.path, f.table, day_text(f.day), *f[3:11], schema_version, number, f.sha256) for f in files]
         self.connection.executemany(
-            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
-            [(f.path, f.table, day_text(f.day), *f[3:], schema_version, number) for f in files],
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)", [(*row, row_digest(row)) for row in rows]
         )
+
+    def sign_files(self) -> None:
+        """Give the rows of files from before there were digests theirs; within a transaction."""
+        columns = f"{_FILE_COLUMNS}, schema_version, added_in_commit, sha256"
+        rows = self.connection.execute(f"SELECT {columns} FROM files WHERE row_sha256 IS NULL").fetchall()  # noqa: S608 - our own names
+        self.connection.executemany("UPDATE files SET row_sha256 = ? WHERE path = ?", [(row_digest(row), row[0]) for row in rows])
 
     def live_files(
         self,

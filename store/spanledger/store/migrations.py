@@ -130,5 +130,20 @@ MIGRATIONS: tuple[str, ...] = (
         booked_ns INTEGER NOT NULL
     ) STRICT
     """,
+    """
+    CREATE TABLE chain_head (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        ledger_id TEXT NOT NULL,
+        commit_number INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        peaks BLOB NOT NULL,
+        chain_hash BLOB NOT NULL,
+        file_end INTEGER NOT NULL,
+        line BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE chain_files (first INTEGER PRIMARY KEY, root BLOB NOT NULL) STRICT;
+    ALTER TABLE files ADD COLUMN sha256 BLOB;
+    ALTER TABLE files ADD COLUMN row_sha256 BLOB
+    """,
 )
 """Each entry takes the schema one version on; entries are only ever added."""

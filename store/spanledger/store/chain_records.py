@@ -1,0 +1,128 @@
+"""A record of the hash chain as a line of text, and its hashes. A line is two JSON texts with a tab between them; hashes are over the
+exact bytes of a text, so that nobody has to write JSON the way we do.
+
+The first text, the *core*, is what a payer is shown in a proof; it says nothing of others. The second, the *details*, has the sums and
+places of the whole commit; the core holds its hash, and a random salt in it keeps the hash from being guessed at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from spanledger.store import merkle
+from spanledger.store.errors import ChainError
+from spanledger.store.metastore import Commit
+from spanledger.store.seal import Sealed
+
+FORMAT: Final = 1
+NO_RECORD: Final = bytes(32)
+"""What the first record names as the one before it."""
+_DOMAIN: Final = b"spanledger chain v1\n"
+_CORE_KEYS: Final = {"v", "ledger", "seq", "kind", "row_version", "batch", "details", "prev"}
+
+
+class Core(NamedTuple):
+    """The part of a record that proofs show. `kind` is start (all entries from before the chain, often none) or commit."""
+
+    ledger: str
+    seq: int
+    kind: str
+    row_version: int
+    batch: bytes
+    details: bytes
+    prev: bytes
+
+
+class ChainRecord(NamedTuple):
+    """A record with the exact bytes of both its texts."""
+
+    core: Core
+    core_bytes: bytes
+    details: Mapping[str, Any]
+    details_bytes: bytes
+
+    @property
+    def line(self) -> bytes:
+        """The record as it stands in a chain file."""
+        return self.core_bytes + b"\t" + self.details_bytes + b"\n"
+
+    @property
+    def chain_hash(self) -> bytes:
+        """What the next record names as the one before it."""
+        return chain_hash(self.core_bytes)
+
+    @property
+    def leaf(self) -> bytes:
+        """The record's hash as a leaf of the log's tree."""
+        return merkle.leaf_hash(self.core_bytes)
+
+
+def chain_hash(core_bytes: bytes) -> bytes:
+    """SHA-256("spanledger chain v1" ‖ LF ‖ core)."""
+    return hashlib.sha256(_DOMAIN + core_bytes).digest()
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def make_record(ledger: str, seq: int, kind: str, commit: Commit, sealed: Sealed, prev: bytes) -> ChainRecord:
+    """The record of a commit, or of all commits up to this one."""
+    details = {
+        "salt": secrets.token_hex(16),
+        "commit": commit.number,
+        "position": commit.position,
+        "open_position": commit.open_position,
+        "booked_ns": commit.booked_ns,
+        "event_rows": sealed.rows,
+        "span_rows": commit.span_rows,
+        "entries_total": commit.entries_total,
+        "payers": sealed.payers,
+        "sums": {name: str(value) for name, value in sealed.sums.items()},
+        "catalogs": [*sealed.catalogs],
+    }
+    details_bytes = _json(details)
+    core = {
+        "v": FORMAT,
+        "ledger": ledger,
+        "seq": seq,
+        "kind": kind,
+        "row_version": sealed.row_version,
+        "batch": sealed.root.hex(),
+        "details": hashlib.sha256(details_bytes).hexdigest(),
+        "prev": prev.hex(),
+    }
+    core_bytes = _json(core)
+    return ChainRecord(parse_core(core_bytes), core_bytes, details, details_bytes)
+
+
+def parse_core(data: bytes) -> Core:
+    """The first text of a line. Raises ChainError."""
+    try:
+        said = json.loads(data)
+        if not isinstance(said, dict) or said.keys() != _CORE_KEYS:
+            raise ChainError("not a record of the chain")
+        if said["v"] != FORMAT:
+            raise ChainError(f"a record of format {said['v']}, which this version of spanledger does not know")
+        numbers = (said["seq"], said["row_version"])
+        hashes = [bytes.fromhex(said[name]) for name in ("batch", "details", "prev")]
+        if not all(type(number) is int for number in numbers) or any(len(each) != merkle.HASH_BYTES for each in hashes):
+            raise ChainError("a record of the chain is damaged")
+        return Core(str(said["ledger"]), said["seq"], str(said["kind"]), said["row_version"], *hashes)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ChainError("a record of the chain is damaged") from error
+
+
+def parse_line(line: bytes) -> ChainRecord:
+    """A line of a chain file, with its details held against the core. Raises ChainError."""
+    core_bytes, tab, details_bytes = line.removesuffix(b"\n").partition(b"\t")
+    if not tab or not line.endswith(b"\n"):
+        raise ChainError("a record of the chain is damaged or cut off")
+    core = parse_core(core_bytes)
+    if hashlib.sha256(details_bytes).digest() != core.details:
+        raise ChainError("the details of a record are not those its core names")
+    return ChainRecord(core, core_bytes, json.loads(details_bytes), details_bytes)
