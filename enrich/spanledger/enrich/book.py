@@ -113,7 +113,7 @@ def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int, f
     # what a shared call costs the company is under terms for all: it is no single tenant's
     priced = prices.price(call, start_ns, None if allocation else tenant) if told else _NOTHING_USED
     if failed and told and (billing == "not_billed" or not customer_billable):
-        priced = _of_failed(priced, billed=billing != "not_billed", customer_billable=customer_billable)
+        priced = of_failed(priced, billed=billing != "not_billed", customer_billable=customer_billable)
     lines, cost_usd, price_state, price_reason, list_cost_usd, contracted_cost_usd, customer_price_usd = priced
     split_index = METERED_SPLIT if surface != "inference" and usage_basis.startswith(METERED) else 0
     # built as a plain tuple: the generated constructor would copy all its arguments once more
@@ -146,7 +146,7 @@ def _customer_price(prices: Prices, call: Call, start_ns: int, tenant: str, even
     return price if price is None or event.customer_billable else 0
 
 
-def _of_failed(priced: Priced, *, billed: bool, customer_billable: bool) -> Priced:
+def of_failed(priced: Priced, *, billed: bool, customer_billable: bool) -> Priced:
     """The price of a failed call: nothing where the provider does not bill it, though its usage is kept."""
     if not billed:
         contracted = None if priced.contracted_cost_usd is None else 0

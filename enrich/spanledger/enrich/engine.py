@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from spanledger.enrich.adjust import closing, net_of
 from spanledger.enrich.book import Prices, Versions, drafts, identified, keep_price, reason_of_change, reversal, same_content
 from spanledger.enrich.charge import Charge
 from spanledger.enrich.events import CostEvent
@@ -209,7 +210,7 @@ class Engine:
             events.append(row)
             return
         if live:
-            current = next(event for event in live if event.kind == "charge")
+            current = net_of(live)
             row = keep_price(row, current, self._prices)
             if same_content(row, current):
                 return
@@ -230,9 +231,12 @@ class Engine:
         now_ns: int,
         events: list[CostEvent],
     ) -> str:
-        """Reverse every live entry of a span, newest first, and say why."""
+        """Reverse the live charge of a span, after its adjustments are taken back, and say why."""
         reason = reason_of_change(live[0], new)
-        events.extend(reversal(event, reason, now_ns) for event in reversed(live))
+        closed = closing(live, reason, now_ns)
+        if closed is not None:
+            events.append(closed)
+        events.append(reversal(live[0], reason, now_ns))
         trace.booked[at] = []
         return reason
 

@@ -40,7 +40,7 @@ class OpenTrace:
         self.key = key
         self.spans: dict[bytes, Reading] = {}
         self.booked: dict[tuple[bytes, int], list[CostEvent]] = {}
-        """Live entries (not reversed) of each (span, split)."""
+        """Live entries (not reversed) of each (span, split): a charge, then its adjustments."""
         self.counts: dict[tuple[bytes, int], int] = {}
         """How many charges were ever booked for each (span, split)."""
         self.parents: set[bytes] = set()
@@ -104,11 +104,16 @@ class OpenTrace:
             at = (entry.span_id, entry.split_index)
             if entry.kind == "reversal":
                 live = self.booked.get(at, [])
-                self.booked[at] = [event for event in live if event.event_id != entry.ref_event_id]
+                self.booked[at] = [event for event in live if entry.ref_event_id not in (event.event_id, _adjusted(event))]
             else:
                 self.booked.setdefault(at, []).append(entry)
                 if entry.kind == "charge":
                     self.counts[at] = self.counts.get(at, 0) + 1
+
+
+def _adjusted(entry: CostEvent) -> bytes | None:
+    """The charge that an adjustment goes with."""
+    return entry.ref_event_id if entry.kind == "adjustment" else None
 
 
 def days_of(readings: Sequence[Reading]) -> set[int]:
