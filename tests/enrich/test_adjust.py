@@ -163,8 +163,8 @@ def traces_of(entries: Iterable[CostEvent]) -> dict[bytes, OpenTrace]:
 @settings(deadline=None, max_examples=150)
 @given(st.randoms(use_true_random=False))
 def test_corrections_of_what_was_repriced_keep_its_price(rng: random.Random) -> None:
-    """Spans, late payers, revisions, restarts and re-pricing in any sequence: what stands has the price of the last catalog it was booked or
-    re-priced at, and the ledger adds up to what stands."""
+    """Spans, late payers, revisions, restarts and re-pricing in any sequence: what stands has the price of the last catalog it was
+    booked or re-priced at, and the ledger adds up to what stands."""
     trees = [
         readings(other(f"root{n}", chat(f"a{n}", (100 + n, 10)), chat(f"b{n}", (7, n), model="odd"), payers=pays("acme")), f"t{n}")
         for n in range(3)
