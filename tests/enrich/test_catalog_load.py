@@ -9,7 +9,7 @@ import pytest
 from spanledger.enrich.catalog.load import SHIPPED, CatalogError, CatalogFile, load, pack, unpack
 from spanledger.enrich.catalog.rows import catalog_id, catalog_text, entry_from_line, entry_line, rate_id
 from spanledger.enrich.money import rational_from_text
-from spanledger.enrich.rates import held_rates, in_window
+from spanledger.enrich.plans import held_rates, in_window
 
 SHIPPED_ID = "rc1-9dcf929ae4f1a73b"
 """A price that changes is a new catalog: a rebuilt one puts its new id here, and into the changelog."""

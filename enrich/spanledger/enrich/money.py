@@ -56,6 +56,25 @@ def text_from_atto(atto: int) -> str:
     return f"{sign}{whole}.{fraction:018d}".rstrip("0")
 
 
+def product_text(one: str, other: str) -> str:
+    """The exact product of two decimals, as a plain decimal. Raises ValueError as `rational_from_text`."""
+    (numerator, denominator), (by, per) = rational_from_text(one), rational_from_text(other)
+    return _plain(numerator * by, denominator * per)
+
+
+def _plain(numerator: int, power_of_ten: int) -> str:
+    places = len(str(power_of_ten)) - 1
+    whole, fraction = divmod(abs(numerator), power_of_ten)
+    sign = "-" if numerator < 0 else ""
+    return f"{sign}{whole}.{fraction:0{places}d}".rstrip("0") if fraction else f"{sign}{whole}"
+
+
+def share_text(percent: str, sign: int) -> str:
+    """1 + sign * percent / 100 as a plain decimal: "7.5" off (sign -1) leaves "0.925". Raises ValueError as `rational_from_text`."""
+    numerator, denominator = rational_from_text(percent)
+    return _plain(100 * denominator + sign * numerator, 100 * denominator)
+
+
 def divide_half_even(numerator: int, denominator: int) -> int:
     """`numerator / denominator` to the nearest integer, a tie to the even one; the denominator is positive."""
     quotient, rest = divmod(numerator, denominator)

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from spanledger.enrich.catalog.load import SHIPPED, CatalogFile, load, unpack
+from spanledger.enrich.catalog.load import SHIPPED, load, unpack
 from spanledger.enrich.catalog.rows import Entry, Rate, rate_id
+from spanledger.enrich.catalog.stack import PriceList
 from spanledger.enrich.catalog.units import CHARGED_EXTRAS, INSTEAD_OF_TOKENS, PARTS, REQUESTS, PartsExceedTotalError, disjoint
 from spanledger.enrich.events import Line
 from spanledger.enrich.money import divide_half_even
-from spanledger.enrich.rates import COMMON, Level, Resolution, UnitRate, find_entries, held_rates, service_tier
+from spanledger.enrich.plans import COMMON, Level, Resolution, UnitRate, held_rates
+from spanledger.enrich.rates import find_entries, service_tier
 from spanledger.enrich.records import Call, Usage
 
 COUNT_MAX = 10**12
@@ -87,10 +89,10 @@ NO_USAGE = unpriced("no_usage")
 class Catalog:
     """An immutable price catalog. Pricing is pure and thread-safe: what it keeps are only results of its own content."""
 
-    def __init__(self, file: CatalogFile) -> None:
-        self.catalog_id = file.id
-        self.label = file.label
-        self._file = file
+    def __init__(self, prices: PriceList) -> None:
+        self.catalog_id = prices.id
+        self.label = prices.label
+        self._prices = prices
         self._resolutions: dict[tuple[str | None, ...], Resolution] = {}
 
     @classmethod
@@ -113,13 +115,13 @@ class Catalog:
         if resolution is None:
             resolution = self._resolve(key, call)
         from_ns, to_ns, plan = resolution.latest
-        levels, reason = plan if from_ns <= start_ns < to_ns else resolution.plan(start_ns)
+        levels, reason, _ = plan if from_ns <= start_ns < to_ns else resolution.plan(start_ns)
         if reason is not None:
             return unpriced(reason)
         return price_usage(usage, levels)
 
     def _resolve(self, key: tuple[str | None, ...], call: Call) -> Resolution:
-        entries = find_entries(self._file, call.provider, (call.response_model, call.request_model))
+        entries = find_entries(self._prices, call.provider, (call.response_model, call.request_model))
         resolution = Resolution(entries, service_tier(call.service_tier), call.region)
         if len(self._resolutions) >= _KEPT_MAX:
             self._resolutions.clear()
@@ -128,7 +130,7 @@ class Catalog:
 
     def models(self, provider: str | None = None) -> Iterator[ShownModel]:
         """Every model with rates, of one provider (canonical name) or all, sorted."""
-        for entry in self._file.entries():
+        for entry in self._prices.entries():
             if provider is None or entry.provider == provider:
                 yield ShownModel(entry.provider, entry.model, " ".join(sorted({rate.unit for rate in entry.rates})), entry.source)
 
@@ -137,8 +139,8 @@ class Catalog:
 
         `model` is a name as a call would have it, or the catalog's own name of an entry (`models`).
         """
-        entries = find_entries(self._file, provider, (model,)) or [
-            entry for entry in self._file.entries() if entry.model.lower() == model.lower() and provider in (None, entry.provider)
+        entries = find_entries(self._prices, provider, (model,)) or [
+            entry for entry in self._prices.entries() if entry.model.lower() == model.lower() and provider in (None, entry.provider)
         ]
         held = [one for entry in entries for one in held_rates(entry)]
         now = [one for one in held if at_ns is None or one.from_ns <= at_ns < one.to_ns]
@@ -146,7 +148,7 @@ class Catalog:
 
     def rows(self) -> Iterator[tuple[Entry, Rate, str]]:
         """Every rate as (entry, rate, rate id), for export and for pricing in SQL."""
-        for entry in self._file.entries():
+        for entry in self._prices.entries():
             for rate in entry.rates:
                 yield entry, rate, rate_id(entry, rate)
 
@@ -182,7 +184,7 @@ def price_usage(usage: Usage, levels: tuple[Level, ...]) -> Priced:
     if total_input is None and total_output is None and not (whole or thought):
         return NO_USAGE
     level = levels[0] if len(levels) == 1 else _level(levels, whole)
-    _, _, _, direct, reasoning_in_output, write_5m_in_write = level
+    _, _, _, direct, reasoning_in_output, write_5m_in_write, _, _ = level
     if reasoning_in_output:
         said, thought = said + thought, 0
     if write_5m_in_write:
@@ -232,7 +234,15 @@ def _lines(level: Level, quantities: Iterable[tuple[str, int]]) -> Priced:
         billed[rate.unit] = billed.get(rate.unit, 0) + quantity
     if REQUESTS in level.rates:
         billed[REQUESTS] = 1
+    if level.rounding:
+        billed = {unit: rounded_up(quantity, *level.rounding.get(unit, (0, 0))) for unit, quantity in billed.items()}
     return priced(_line(level.rates[unit], quantity) for unit, quantity in billed.items())
+
+
+def rounded_up(quantity: int, minimum: int, increment: int) -> int:
+    """The quantity that is billed: at least `minimum`, and a whole number of `increment`s where that is not 0."""
+    least = max(quantity, minimum)
+    return -(-least // increment) * increment if increment else least
 
 
 def _line(rate: UnitRate, quantity: int) -> Line:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from spanledger.enrich.catalog.rows import BASE, OVERLAY, Entry, Match
+from spanledger.enrich.catalog.rows import BASE, OVERLAY, RANKS, Entry, Match
 
 Test = Callable[[str], bool]
 
@@ -73,10 +73,15 @@ class Shelf:
 
         An overlay that only adds to models (say a tool's price for all of them) knows no model by itself.
         """
+        found = self.parts(name)
+        return found if any(not adds_only(entry) for entry in found) else []
+
+    def parts(self, name: str) -> list[Entry]:
+        """The same, with what only adds to models also where no other entry knows the name."""
         overlays = [entry for test, entry in self._overlays if test(name)]
         base = self._base(name)
         if base is None:
-            return overlays if any(not adds_only(entry) for entry in overlays) else []
+            return overlays
         fills = self._fills.get(base.model, []) if base.rank == BASE else []
         return [*overlays, base, *fills]
 
@@ -92,4 +97,4 @@ class Shelf:
 
 def adds_only(entry: Entry) -> bool:
     """Whether an overlay entry is for any model ("contains" nothing in particular) and so names none."""
-    return list(entry.match) == ["prefix", ""]
+    return entry.rank % RANKS == OVERLAY and list(entry.match) == ["prefix", ""]

@@ -17,6 +17,12 @@ Match: TypeAlias = Sequence[Any]
 
 OVERLAY, BASE, FILL = 2, 1, 0
 """Ranks: our own overlay, genai-prices, and LiteLLM where genai-prices says nothing."""
+RANKS = 3
+"""How many there are: entries of a file on top of another count theirs from there."""
+
+
+MULTIPLIER = "*"
+"""The unit of a multiplier of token rates."""
 
 
 class Rate(NamedTuple):
@@ -27,6 +33,8 @@ class Rate(NamedTuple):
     `window` is a daily window in UTC with weekdays ("01:00-04:00 1-5"; 1 is Monday). `effective_from` (inclusive) and `effective_to`
     (exclusive) are ISO dates or UTC times; "" is unknown, which means as long as the model is known. `effective_kind` is "published"
     where the price's own source gives the date, "observed" where it is the day somebody first saw the price, "" without dates.
+    A quantity is rounded up to `minimum`, and to a multiple of `increment`, before it is billed. A rate of the unit MULTIPLIER is no price:
+    every token rate that holds without a region of its own is multiplied by its amount.
     """
 
     unit: str
@@ -39,6 +47,8 @@ class Rate(NamedTuple):
     effective_from: str = ""
     effective_to: str = ""
     effective_kind: str = ""
+    minimum: int = 0
+    increment: int = 0
 
 
 class Entry(NamedTuple):
