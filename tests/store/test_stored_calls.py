@@ -25,7 +25,7 @@ def calls_of(folder: Path, *events: CostEvent) -> list[StoredCall]:
 def test_a_call_has_its_names_usage_and_payer(tmp_path: Path) -> None:
     charged = event(input_tokens=900, cache_read_tokens=300, usage=(("web_search_requests", 2),), region="eu")
     (found,) = calls_of(tmp_path, charged)
-    assert (found.authority, found.start_ns, found.payers) == ("default", NOON, (("acme", 1),))
+    assert (found.authority, found.start_ns, found.payers, found.customer_billable) == ("default", NOON, (("acme", 1),), True)
     assert found.call.usage is not None
     assert (found.call.usage.input_tokens, found.call.usage.cache_read_tokens) == (900, 300)
     assert found.call.usage.extra == (("web_search_requests", 2),)

@@ -8,16 +8,15 @@ from typing import Self
 
 from spanledger.cli.config import Config
 from spanledger.cli.folder import DataFolder
+from spanledger.cli.price_watch import PriceWatch, follow_release
+from spanledger.cli.price_watch import prices_for as prices_for
 from spanledger.cli.quarantine import Quarantine
 from spanledger.cli.worker import Worker
-from spanledger.enrich.book import Prices, Versions
+from spanledger.enrich.book import Versions
 from spanledger.enrich.config import policy_from, rules_from
 from spanledger.enrich.engine import Engine
 from spanledger.enrich.kept import kept_for
-from spanledger.enrich.meters import MeteredPrices
-from spanledger.enrich.price import Catalog
 from spanledger.enrich.read import Reader
-from spanledger.enrich.rules import Rules
 from spanledger.receiver.journal import Journal, JournalReader
 from spanledger.receiver.prune import Pruner
 from spanledger.store.ledger import Ledger
@@ -27,12 +26,6 @@ def pruner_for(config: Config, secret: bytes) -> Pruner:
     """What takes the content out of requests, keeping what the configured rules read."""
     receiver = config.receiver
     return Pruner(kept_for(rules_from(config.enrich)), secret, keep_content=receiver.content == "keep", bounds=receiver.bounds.bounds())
-
-
-def prices_for(rules: Rules) -> Prices:
-    """The shipped catalog, and the rates of the configured meters where there are any."""
-    catalog = Catalog.shipped()
-    return MeteredPrices(catalog, rules.meters) if rules.meters else catalog
 
 
 def open_journal(folder: DataFolder, config: Config, *, at_least: int) -> Journal:
@@ -50,6 +43,8 @@ class OpenWorker:
         config = self._config
         self._rules = rules_from(config.enrich)
         self.ledger = Ledger.open(self._folder.path, config=config.store)
+        follow_release(self.ledger.metastore)
+        self._prices = PriceWatch(self.ledger.metastore, self._rules)
         self._source, engine = self._at_the_ledger()
         self.worker = Worker(
             self._source,
@@ -68,16 +63,24 @@ class OpenWorker:
         """Source and engine where the ledger stands, with what it says is still open."""
         rules = self._rules
         engine = Engine(
-            prices_for(rules),
+            self._prices.prices,
             policy_from(self._config.enrich),
             self.ledger,
             Versions(rules.ruleset_id, version("spanledger")),
             horizon_ns=self.ledger.horizon_ns,
             failures=rules.failures,
             flags=rules.flags,
+            payers=rules.payers,
         )
         engine.reopen(self.ledger.reopen(), self.ledger.open_position)
+        self._engine = engine
         return JournalReader(self._folder.journal, self.ledger.position), engine
+
+    def follow_prices(self) -> None:
+        """Price by what has been activated meanwhile; to be called often, by the thread that works."""
+        prices = self._prices.changed()
+        if prices is not None:
+            self._engine.replace_prices(prices)
 
     def _restarted(self) -> tuple[JournalReader, Engine]:
         self.ledger.reload()

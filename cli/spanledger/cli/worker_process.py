@@ -81,9 +81,15 @@ def main() -> int:
         worker = opened.worker
         tune_memory()
         tell(worker.stats)
-        tidier = Tidier(folder, config, lambda: worker.stats.committed_position)
+        tidier = Tidier(folder, config, lambda: min(worker.stats.committed_position, worker.stats.open_position))
         tidier.start()
-        worker.run(lambda: orders.drain_to is not None, lambda: orders.drain_to or 0, between=_Teller())
+        teller = _Teller()
+
+        def between(stats: Stats) -> None:
+            teller(stats)
+            opened.follow_prices()
+
+        worker.run(lambda: orders.drain_to is not None, lambda: orders.drain_to or 0, between=between)
         tidier.stop()
         tell(worker.stats)
     return 0

@@ -23,7 +23,7 @@ CallNames = tuple[str | None, str | None, str | None, str | None, str | None]
 _NAMES: Final = "provider, request_model, response_model, service_tier, region"
 _COUNTS: Final = tuple(Usage._fields[:7])
 _COLUMNS: Final = (
-    "authority, trace_id, span_id, start_ns, tenant_id, split_weight, usage_state, dialect, usage_basis,"
+    "authority, trace_id, span_id, start_ns, tenant_id, split_weight, usage_state, dialect, usage_basis, customer_billable,"
     f" {_NAMES}, {', '.join(_COUNTS)}, usage"
 )
 _PRICED: Final = (
@@ -39,6 +39,7 @@ class StoredCall(NamedTuple):
     call: Call
     start_ns: int
     payers: tuple[tuple[str | None, int], ...]
+    customer_billable: bool
 
 
 def names_of_calls(ledger: Ledger, window: Range) -> dict[CallNames, int]:
@@ -72,8 +73,8 @@ def stored_calls(ledger: Ledger, window: Range, names: Iterable[CallNames]) -> I
 
 def _whole(parts: Sequence[tuple[Any, ...]]) -> StoredCall:
     """The call of a row, or of the rows that share it: their counts add up to the call's own."""
-    authority, _, _, start_ns, _, _, usage_state, dialect, basis, provider, request, response, tier, region = parts[0][:14]
-    counts = [sum(found) if (found := [row[n] for row in parts if row[n] is not None]) else None for n in range(14, 14 + len(_COUNTS))]
+    authority, _, _, start_ns, _, _, usage_state, dialect, basis, billable, provider, request, response, tier, region = parts[0][:15]
+    counts = [sum(found) if (found := [row[n] for row in parts if row[n] is not None]) else None for n in range(15, 15 + len(_COUNTS))]
     extra: dict[str, int] = {}
     for row in parts:
         for item in row[-1] or ():
@@ -90,4 +91,4 @@ def _whole(parts: Sequence[tuple[Any, ...]]) -> StoredCall:
         usage_state=usage_state,
     )
     payers = tuple((row[4], int(row[5].partition("/")[0]) if row[5] else 1) for row in parts)
-    return StoredCall(authority, call, start_ns, payers)
+    return StoredCall(authority, call, start_ns, payers, billable)
