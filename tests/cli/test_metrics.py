@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from spanledger.cli.metrics import worker_metrics
+from spanledger.cli.metrics import archive_metrics, worker_metrics
 from spanledger.cli.worker import Stats
 
 
@@ -25,3 +25,7 @@ def test_figures_have_help_type_and_value_and_no_labels() -> None:
 
 def test_large_positions_keep_their_digits() -> None:
     assert "worker_position_bytes 123456789012345\n" in worker_metrics(Stats(committed_position=123456789012345), 0, 0, alive=False)
+
+
+def test_the_size_of_the_archive() -> None:
+    assert archive_metrics(3, 4096).splitlines()[2::3] == ["spanledger_archive_segments 3", "spanledger_archive_bytes 4096"]

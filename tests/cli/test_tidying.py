@@ -11,7 +11,10 @@ import pytest
 
 from spanledger.cli.config import Config, WorkerConfig
 from spanledger.cli.folder import DataFolder
-from spanledger.cli.tidying import Tidier
+from spanledger.cli.tidying import Tidier, keep_requests
+from spanledger.receiver.archive import Tidied
+from spanledger.receiver.archive_reader import read_all
+from spanledger.receiver.archived import manifests
 from spanledger.receiver.journal import Journal, Record
 from spanledger.store.ledger import Ledger
 from tests.cli.ledgers import small_ledger
@@ -61,6 +64,38 @@ def test_the_tidying_thread_joins_files_and_lets_the_journal_go(tmp_path: Path) 
         time.sleep(0.05)
     tidier.stop()
     assert len(events(data)) == 8
+
+
+def test_the_tidying_thread_packs_finished_segments_into_the_archive(tmp_path: Path) -> None:
+    data = small_ledger(tmp_path)
+    with Ledger.open(data, read_only=True) as ledger:
+        position = ledger.position
+    with Journal(data / "journal", segment_bytes=1) as journal:  # a new segment, so that the one before is done with
+        journal.append(Record("default", None, None, 1, b"")).result()
+    folder = DataFolder(data)
+    before = list(read_all(folder.archive, folder.journal))
+    tidier = Tidier(folder, often({"receiver": {"journal": {"archive_duty": 1.0}}}), lambda: position)
+    tidier.start()
+    deadline = time.monotonic() + 20
+    while len(list((data / "journal").glob("*.seg"))) > 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    tidier.stop()
+    assert len(manifests(folder.archive)) == 1
+    assert list(read_all(folder.archive, folder.journal)) == before
+
+
+def test_a_configuration_that_keeps_nothing_empties_the_archive_too(tmp_path: Path) -> None:
+    data = small_ledger(tmp_path)
+    folder = DataFolder(data)
+    for number in range(2):
+        with Journal(data / "journal", segment_bytes=1) as journal:
+            journal.append(Record("default", None, None, number, b"")).result()
+    assert keep_requests(folder, Config(), 2**62).archived == 2
+    nothing = Config.model_validate({"receiver": {"journal": {"retention_days": 0}}})
+    assert keep_requests(folder, nothing, 2**62) == Tidied(removed=2)
+    assert manifests(folder.archive) == []
+    assert len(list((data / "journal").glob("*.seg"))) == 1
 
 
 def test_a_failure_to_tidy_is_told_and_put_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,8 @@ def test_the_defaults_listen_on_this_machine_only() -> None:
     assert config.addresses == (Address("127.0.0.1", 4317), Address("127.0.0.1", 4318))
     assert config.is_loopback_only
     assert config.request_bytes_max == 64 << 20
-    assert (config.journal.segment_bytes, config.journal.retention_seconds) == (64 << 20, 30 * 86_400)
+    assert (config.journal.segment_bytes, config.journal.retention_seconds) == (64 << 20, 400 * 86_400)
+    assert config.journal.archive_bytes_max == 100 << 30
     assert config.bounds.bounds() == Bounds()
 
 

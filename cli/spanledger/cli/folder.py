@@ -41,6 +41,7 @@ class DataFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.journal = path / "journal"
+        self.archive = path / "archive"
         self.quarantine = path / "quarantine.jsonl"
         self._lock = path / "server.lock"
         self._secret = path / "secret"

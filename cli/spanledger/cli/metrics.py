@@ -32,3 +32,14 @@ def worker_metrics(stats: Stats, journal_position: int, restarts: int, alive: bo
         f"# HELP spanledger_{name} {text}\n# TYPE spanledger_{name} {kind}\nspanledger_{name} {value:.15g}\n"
         for name, kind, text, value in figures
     )
+
+
+def archive_metrics(segments: int, size_bytes: int) -> str:
+    """How much is in the archive of requests."""
+    figures = (
+        ("archive_segments", "Journal segments in the archive.", segments),
+        ("archive_bytes", "Size of the archive of requests.", size_bytes),
+    )
+    return "".join(
+        f"# HELP spanledger_{name} {text}\n# TYPE spanledger_{name} gauge\nspanledger_{name} {value}\n" for name, text, value in figures
+    )

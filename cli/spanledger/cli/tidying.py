@@ -1,4 +1,4 @@
-"""Keeps a data folder small: joins small ledger files and lets old journal segments go, beside the worker or on command."""
+"""Keeps a data folder small: joins small ledger files and packs finished journal segments away, beside the worker or on command."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spanledger.cli.config import Config, load_config
 from spanledger.cli.folder import DataFolder
+from spanledger.receiver.archive import Archive, Tidied
 from spanledger.receiver.journal import release
 from spanledger.store.compact import Compactor, Done
 
@@ -43,17 +44,29 @@ class Tidier:
         while not self._stopped.wait(self._config.worker.compact_every_seconds):
             try:
                 done = self._compactor.run()
-                gone = release(
-                    self._folder.journal,
-                    self._position(),
-                    now_ns=time.time_ns(),
-                    retention_seconds=self._config.receiver.journal.retention_seconds,
-                )
+                kept = keep_requests(self._folder, self._config, self._position(), stopped=self._stopped)
             except Exception as error:  # noqa: BLE001 - whatever it was, the ledger must go on
                 _log.warning("tidying up was put off: %s: %s", type(error).__name__, error)
                 continue
-            if done.files_merged or gone:
-                _log.info("tidied up: %s, %d journal segments let go", compaction_text(done), len(gone))
+            if done.files_merged or kept.archived or kept.removed:
+                _log.info("tidied up: %s, %s", compaction_text(done), archive_text(kept))
+
+
+def keep_requests(folder: DataFolder, config: Config, position: int, *, stopped: threading.Event | None = None) -> Tidied:
+    """Pack the journal's finished segments below `position` into the archive, and let go what is not to be kept any longer."""
+    settings, now_ns = config.receiver.journal, time.time_ns()
+    stopped = stopped or threading.Event()
+    archive = Archive(folder.archive, folder.journal, duty=settings.archive_duty, stopping=stopped.is_set, rest=stopped.wait)
+    if not settings.retention_days:
+        gone = release(folder.journal, position, now_ns=now_ns, retention_seconds=0)
+        return Tidied(removed=archive.remove_all(now_ns) + len(gone))
+    return archive.tidy(position, now_ns=now_ns, keep_seconds=settings.retention_seconds, bytes_max=settings.archive_bytes_max)
+
+
+def archive_text(kept: Tidied) -> str:
+    """What went into and out of the archive, in words."""
+    packed = f" ({kept.raw_bytes >> 10:,} KiB became {kept.packed_bytes >> 10:,})" * bool(kept.archived)
+    return f"{kept.archived} journal segments archived{packed}, {kept.removed} let go"
 
 
 def compaction_text(done: Done) -> str:

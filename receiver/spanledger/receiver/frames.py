@@ -107,6 +107,12 @@ def check(data: memoryview, offset: int, position: int) -> int:
     return size
 
 
+def received_ns_of(data: memoryview, offset: int) -> int:
+    """When the request of the (checked) frame at `offset` came."""
+    received_ns: int = _INNER.unpack_from(data, offset + OUTER_BYTES)[5]
+    return received_ns
+
+
 def decode(data: memoryview, offset: int, position: int) -> tuple[int, Record]:
     """(size, record) of the frame at `offset` of `data`, which lies at `position` in the journal; else DamagedFrameError."""
     size = check(data, offset, position)

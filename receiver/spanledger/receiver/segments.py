@@ -114,15 +114,15 @@ def release(
     for segment, following in itertools.pairwise(known):
         if following.start > position or segment.path.stat().st_mtime_ns > oldest_kept_ns:
             break  # oldest first without a hole: what stays is always one unbroken end of the journal
-        _retire(segment, storage)
+        retire(segment, storage)
         gone.append(segment)
     if gone:
         storage.sync_directory(directory)
     return gone
 
 
-def _retire(segment: Segment, storage: Storage) -> None:
-    """The one place where a finished segment leaves the journal; sealing it into an archive belongs here."""
+def retire(segment: Segment, storage: Storage) -> None:
+    """Take a finished segment out of the journal: let go for good, or after `archive.py` has it packed on stable storage."""
     storage.unlink(segment.path)
     gap = gap_path_of(segment.path.parent, segment.start)
     if gap.exists():
