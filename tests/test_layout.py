@@ -30,7 +30,6 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "cli/spanledger/cli/options.py": ("tests/cli/test_app.py",),
     "cli/spanledger/cli/parts.py": ("tests/cli/test_worker.py",),
     "cli/spanledger/cli/reference.py": ("tests/test_docs.py",),
-    "cli/spanledger/cli/remote.py": ("tests/cli/test_server.py",),
     "cli/spanledger/cli/serving.py": ("tests/cli/test_server.py",),
     "cli/spanledger/cli/worker_process.py": ("tests/cli/test_supervisor.py",),
     "cli/spanledger/cli/workload.py": ("tests/cli/test_demo.py",),

@@ -64,8 +64,10 @@ def _sections(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[str]:
 
 
 def _section_model(field: FieldInfo) -> type[BaseModel] | None:
-    annotation = field.annotation
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    """The model of a table, also of one that may be absent."""
+    kinds = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if kind is not type(None)]
+    only = kinds[0] if len(kinds) == 1 else None
+    return only if isinstance(only, type) and issubclass(only, BaseModel) and get_origin(field.annotation) is not list else None
 
 
 def _first_paragraph(model: type[BaseModel]) -> str:
@@ -73,8 +75,8 @@ def _first_paragraph(model: type[BaseModel]) -> str:
 
 
 def _row(name: str, field: FieldInfo) -> str:
-    default = field.get_default(call_default_factory=True, validated_data={})
-    shown = "not set" if default is None else f"`{toml_value(default)}`"
+    default = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
+    shown = "required" if field.is_required() else "not set" if default is None else f"`{toml_value(default)}`"
     meaning = " ".join((field.description or "").split())
     return f"| `{name}` | {shown} | {f'{meaning} {_limits(field)}'.strip()} |"
 

@@ -22,11 +22,15 @@ class FolderBusy(UserError):  # noqa: N818 - it is what the user is told
 
 
 class ServerInfo(NamedTuple):
-    """A running server: its process, and where it listens as host:port (None: not on that protocol)."""
+    """A running server: its process, and where it listens as host:port (None: not on that protocol).
+
+    `certificate` is the path of its TLS certificate; None where it does not encrypt.
+    """
 
     pid: int
     grpc: str | None
     http: str | None
+    certificate: str | None = None
 
 
 class FolderLock(NamedTuple):
@@ -105,7 +109,7 @@ class DataFolder:
     def _read_server(self) -> ServerInfo | None:
         try:
             said = json.loads(self._server.read_text("utf-8"))
-            return ServerInfo(int(said["pid"]), said["grpc"], said["http"])
+            return ServerInfo(int(said["pid"]), said["grpc"], said["http"], said.get("certificate"))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

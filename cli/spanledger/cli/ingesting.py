@@ -15,6 +15,7 @@ from spanledger.cli.errors import complain
 from spanledger.cli.feed import BadInput, Input, Request, find_inputs, read_input
 from spanledger.cli.folder import DataFolder, FolderBusy
 from spanledger.cli.parts import OpenWorker, open_journal, pruner_for
+from spanledger.cli.remote import Credentials, send_to_server
 from spanledger.cli.render import visible
 from spanledger.enrich.grants import DEFAULT_AUTHORITY
 from spanledger.receiver.errors import MalformedRequest, TooLarge
@@ -45,7 +46,7 @@ class Summary(NamedTuple):
         return f"ingested {', '.join(parts)} in {seconds:.1f} s"
 
 
-def ingest_paths(data: Path, config_path: Path | None, paths: Sequence[Path], key: str | None) -> int:
+def ingest_paths(data: Path, config_path: Path | None, paths: Sequence[Path], shown: Credentials) -> int:
     """Ingest files and folders; the exit code: 1 if any of it could not be read."""
     config = load_config(config_path).config
     folder = DataFolder(data)
@@ -59,9 +60,7 @@ def ingest_paths(data: Path, config_path: Path | None, paths: Sequence[Path], ke
             server = folder.server()
             if server is None or server.http is None:
                 raise
-            from spanledger.cli.remote import send_to_server
-
-            summary = send_to_server(folder, server.http, _requests(inputs), key)
+            summary = send_to_server(folder, server, _requests(inputs), shown)
         else:
             summary = ingest_here(folder, config, _requests(inputs))
     print(summary.text(time.monotonic() - began), file=sys.stderr)  # noqa: T201 - the command's own summary

@@ -7,14 +7,16 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from spanledger.cli.config import Config
 from spanledger.cli.folder import DataFolder, ServerInfo
 from spanledger.cli.log import LogFormat
-from spanledger.cli.metrics import worker_metrics
+from spanledger.cli.metrics import archive_metrics, worker_metrics
 from spanledger.cli.parts import open_journal, pruner_for
 from spanledger.cli.supervisor import Supervisor
+from spanledger.receiver.archived import archived_bytes
 from spanledger.receiver.config import parse_address
 from spanledger.receiver.journal import Journal
 from spanledger.receiver.server import Receiver
@@ -51,7 +53,7 @@ def serving(folder: DataFolder, config: Config, log_format: LogFormat = LogForma
             pruner,
             keys.find_key,
             has_keys=keys.has_keys,
-            extra_metrics=lambda: worker_metrics(supervisor.stats, journal.position, supervisor.restarts, supervisor.pid is not None),
+            extra_metrics=lambda: _metrics(folder, supervisor, journal),
         )
         supervisor.start()
         stack.callback(_drain, supervisor, journal, config.worker.drain_seconds)
@@ -65,6 +67,11 @@ def serving(folder: DataFolder, config: Config, log_format: LogFormat = LogForma
         _log.info("stopping: no new spans are accepted")
 
 
+def _metrics(folder: DataFolder, supervisor: Supervisor, journal: Journal) -> str:
+    worker = worker_metrics(supervisor.stats, journal.position, supervisor.restarts, supervisor.pid is not None)
+    return worker + archive_metrics(*archived_bytes(folder.archive))
+
+
 def _committed_position(folder: DataFolder) -> int:
     with closing(Metastore.open(folder.path)) as metastore:
         return metastore.last_commit().position
@@ -76,7 +83,8 @@ def _info(config: Config, receiver: Receiver) -> ServerInfo:
     addresses = []
     for text, port in ((config.receiver.grpc, ports.grpc), (config.receiver.http, ports.http)):
         addresses.append(None if text is None or port is None else parse_address(text)._replace(port=port).text)
-    return ServerInfo(os.getpid(), addresses[0], addresses[1])
+    tls = config.receiver.tls
+    return ServerInfo(os.getpid(), addresses[0], addresses[1], None if tls is None else str(Path(tls.certificate).resolve()))
 
 
 def _drain(supervisor: Supervisor, journal: Journal, seconds: float) -> None:

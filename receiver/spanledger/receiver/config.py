@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from spanledger.receiver.bounds import Bounds
 
 _MIB = 1 << 20
+_GIB = 1 << 30
 
 
 class Address(NamedTuple):
@@ -79,7 +80,15 @@ class JournalConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     segment_mib: int = Field(default=64, ge=1, le=4096, description="A new segment file starts at this size.")
-    retention_days: int = Field(default=30, ge=0, description="Committed segments are kept this long; 0 deletes them at once.")
+    retention_days: int = Field(
+        default=400,
+        ge=0,
+        description="How long committed requests are kept, packed in the archive, for `replay` and `verify --deep`; 0 keeps none.",
+    )
+    archive_gib: float = Field(
+        default=100, ge=0, description="Room for the archive; beyond it the oldest requests go before their time. 0 sets no limit."
+    )
+    archive_duty: float = Field(default=0.2, gt=0, le=1, description="The share of one processor that packing may take.")
 
     @property
     def segment_bytes(self) -> int:
@@ -88,12 +97,29 @@ class JournalConfig(BaseModel):
 
     @property
     def retention_seconds(self) -> int:
-        """How long committed segments are kept."""
+        """How long committed requests are kept."""
         return self.retention_days * 86_400
+
+    @property
+    def archive_bytes_max(self) -> int | None:
+        """Room for the archive; None for no limit."""
+        return int(self.archive_gib * _GIB) or None
+
+
+class TlsConfig(BaseModel):
+    """TLS on both ports. The files may be renewed while the server runs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    certificate: str = Field(min_length=1, description="PEM file with the server's certificate and its chain.")
+    private_key: str = Field(min_length=1, description="PEM file with its private key, not encrypted.")
+    client_ca: str | None = Field(
+        default=None, description="PEM file with the CA of client certificates; clients must then show one (mTLS)."
+    )
 
 
 class ReceiverConfig(BaseModel):
-    """Everything about receiving. TLS will be a table of its own, `tls`, next to these."""
+    """Everything about receiving."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -112,6 +138,7 @@ class ReceiverConfig(BaseModel):
     key_cache_seconds: float = Field(default=5, ge=0, le=5, description="A revoked key is refused within this time.")
     bounds: BoundsConfig = BoundsConfig()
     journal: JournalConfig = JournalConfig()
+    tls: TlsConfig | None = Field(default=None, description="Certificate and key for both ports; without it nothing is encrypted.")
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:

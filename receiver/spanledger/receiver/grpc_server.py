@@ -20,6 +20,7 @@ from spanledger.receiver.config import Address, ReceiverConfig
 from spanledger.receiver.intake import Intake
 from spanledger.receiver.metrics import Metrics
 from spanledger.receiver.patience import Patience
+from spanledger.receiver.tls import TlsFiles
 
 SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 EXPORT = f"/{SERVICE}/Export"
@@ -132,7 +133,8 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no 
 class GrpcServer:
     """The listening side; `start` returns the port it got."""
 
-    def __init__(self, config: ReceiverConfig, admission: Admission, intake: Intake, metrics: Metrics) -> None:
+    def __init__(self, config: ReceiverConfig, admission: Admission, intake: Intake, metrics: Metrics, tls: TlsFiles | None = None) -> None:
+        self._tls = tls
         pool = _Pool(config.grpc_threads)
         self._services = _Services(config, admission, intake, metrics, pool)
         self._server = grpc.server(
@@ -149,7 +151,10 @@ class GrpcServer:
         """Listen. Raises OSError when the address cannot be had."""
         self._services.is_ready = is_ready
         try:
-            port = self._server.add_insecure_port(address.text)
+            if self._tls is None:
+                port = self._server.add_insecure_port(address.text)
+            else:
+                port = self._server.add_secure_port(address.text, self._tls.grpc_credentials())
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address.text} for OTLP/gRPC: it is taken, or not an address of this machine") from error
         if not port:

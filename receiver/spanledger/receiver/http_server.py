@@ -33,6 +33,7 @@ from spanledger.receiver.config import Address, ReceiverConfig
 from spanledger.receiver.inflate import gunzip
 from spanledger.receiver.intake import Intake, Taken
 from spanledger.receiver.metrics import Metrics
+from spanledger.receiver.tls import RELOAD_SECONDS, TlsFiles
 
 TRACES = "/v1/traces"
 PROTOBUF = "application/x-protobuf"
@@ -43,6 +44,7 @@ _LINGER_SECONDS = 2.0
 _ACCEPT_STEPS = 4
 """Turns of the loop until a connection that was just accepted is known to aiohttp, and so can be closed."""
 _BACKLOG = 1024
+_HANDSHAKE_SECONDS = 10.0
 _T = TypeVar("_T")
 _SILENT = logging.getLogger(f"{__name__}.aiohttp")
 _SILENT.disabled = True  # aiohttp would log the broken bytes of a request's head, and a key may be among them
@@ -149,8 +151,9 @@ class _Handler:
 class HttpServer:
     """The listening side; `start` returns the port it got."""
 
-    def __init__(self, config: ReceiverConfig, admission: Admission, intake: Intake, metrics: Metrics) -> None:
+    def __init__(self, config: ReceiverConfig, admission: Admission, intake: Intake, metrics: Metrics, tls: TlsFiles | None = None) -> None:
         self._config = config
+        self._tls = tls
         self._handler = _Handler(config, admission, intake, metrics)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="otlp-http", daemon=True)
@@ -188,10 +191,24 @@ class HttpServer:
             logger=_SILENT,
         )
         try:
-            self._listening = await self._loop.create_server(self._web, address.host, address.port, backlog=_BACKLOG)
+            self._listening = await self._loop.create_server(
+                self._web,
+                address.host,
+                address.port,
+                backlog=_BACKLOG,
+                ssl=None if self._tls is None else self._tls.context,
+                ssl_handshake_timeout=None if self._tls is None else _HANDSHAKE_SECONDS,
+            )
         except OSError as error:
             raise OSError(f"cannot listen on {address.text} for OTLP/HTTP: {error.strerror}") from error
+        if self._tls is not None:
+            self._loop.call_later(RELOAD_SECONDS, self._renew, self._tls)
         return int(self._listening.sockets[0].getsockname()[1])
+
+    def _renew(self, tls: TlsFiles) -> None:
+        """Look for a renewed certificate, now and then."""
+        tls.refresh()
+        self._loop.call_later(RELOAD_SECONDS, self._renew, tls)
 
     async def _close(self, grace_seconds: float) -> None:
         assert self._listening is not None  # noqa: S101 - it was started

@@ -16,6 +16,7 @@ from spanledger.receiver.intake import Intake
 from spanledger.receiver.journal import Journal
 from spanledger.receiver.metrics import Metrics
 from spanledger.receiver.prune import Pruner
+from spanledger.receiver.tls import TlsFiles
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +62,9 @@ class Receiver:
         self._has_keys = has_keys
         self._admission = Admission(config, find_key, has_keys)
         intake = Intake(journal, pruner, now_ns, self.metrics)
-        self._grpc = GrpcServer(config, self._admission, intake, self.metrics) if config.grpc else None
-        self._http = HttpServer(config, self._admission, intake, self.metrics) if config.http else None
+        tls = TlsFiles(config.tls) if config.tls is not None else None
+        self._grpc = GrpcServer(config, self._admission, intake, self.metrics, tls) if config.grpc else None
+        self._http = HttpServer(config, self._admission, intake, self.metrics, tls) if config.http else None
         self.ports = Ports(None, None)
 
     def start(self) -> Ports:

@@ -21,6 +21,10 @@ def ingest(
         str | None,
         typer.Option(envvar="SPANLEDGER_KEY", metavar="SECRET", help="The API key to use when a server with keys keeps the folder."),
     ] = None,
+    client_certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The client certificate (PEM) to show to such a server, if it wants one.")
+    ] = None,
+    client_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The private key of that certificate.")] = None,
 ) -> None:
     """Feed stored OTLP export requests into the ledger.
 
@@ -39,5 +43,6 @@ def ingest(
       zcat traces.jsonl.gz | spanledger ingest --data ./ledger -
     """
     from spanledger.cli.ingesting import ingest_paths
+    from spanledger.cli.remote import Credentials
 
-    raise typer.Exit(ingest_paths(data, config, paths, key))
+    raise typer.Exit(ingest_paths(data, config, paths, Credentials(key, client_certificate, client_key)))
