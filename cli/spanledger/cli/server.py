@@ -17,7 +17,6 @@ from spanledger.cli.metrics import archive_metrics, worker_metrics
 from spanledger.cli.parts import open_journal, pruner_for
 from spanledger.cli.supervisor import Supervisor
 from spanledger.receiver.archived import archived_bytes
-from spanledger.receiver.archived import archived_bytes
 from spanledger.receiver.config import parse_address
 from spanledger.receiver.journal import Journal
 from spanledger.receiver.server import Receiver
@@ -66,11 +65,6 @@ def serving(folder: DataFolder, config: Config, log_format: LogFormat = LogForma
         _log.info("listening: OTLP/gRPC %s, OTLP/HTTP %s; data in %s", info.grpc or "off", info.http or "off", folder.path)
         yield Running(info, supervisor, journal)
         _log.info("stopping: no new spans are accepted")
-
-
-def _metrics(folder: DataFolder, supervisor: Supervisor, journal: Journal) -> str:
-    worker = worker_metrics(supervisor.stats, journal.position, supervisor.restarts, supervisor.pid is not None)
-    return worker + archive_metrics(*archived_bytes(folder.archive))
 
 
 def _metrics(folder: DataFolder, supervisor: Supervisor, journal: Journal) -> str:

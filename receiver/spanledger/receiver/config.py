@@ -11,7 +11,6 @@ from spanledger.receiver.bounds import Bounds
 
 _MIB = 1 << 20
 _GIB = 1 << 30
-_GIB = 1 << 30
 
 
 class Address(NamedTuple):
