@@ -21,7 +21,12 @@ def answer(asked: Question, allot: str | None, config: Path | None, *, sureness:
     if asked.chosen or sureness:
         raise UsageMistake("--allot spreads a cost over all that use it: leave out filters and --confidence")
     shared = find_shared([name.strip() for name in allot.split(",")], config)
-    print_answer(asked, lambda ledger, by, window, now_ns: allotted_report(ledger, by, shared, window=window, tz=asked.tz, now_ns=now_ns))
+    print_answer(
+        asked,
+        lambda ledger, by, when: allotted_report(
+            ledger, by, shared, window=when.window, tz=asked.tz, now_ns=when.now_ns, as_of_ns=when.as_of_ns, basis=when.basis
+        ),
+    )
 
 
 def find_shared(names: Sequence[str], config: Path | None) -> list[SharedCost]:

@@ -15,10 +15,10 @@ from spanledger.cli.quarantine import read_quarantine
 from spanledger.cli.render import write_rows
 from spanledger.receiver.durable import DurableView
 from spanledger.store.conditions import conditions
-from spanledger.store.entries import NET
+from spanledger.store.entries import standing
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import Range, snapshot
-from spanledger.store.times import parse_window
+from spanledger.store.times import parse_moment, parse_window
 
 _ABOUT_MAX = 20
 
@@ -33,12 +33,13 @@ class Finding(NamedTuple):
     fix: str
 
 
-def examine(data: Path, since: str | None, until: str | None, fail_on: str | None, output: Format) -> int:
+def examine(data: Path, since: str | None, until: str | None, fail_on: str | None, output: Format, *, as_of: str | None = None) -> int:
     """Print all findings; the exit code is 3 if one of `fail_on` is among them."""
     wanted = {name.strip() for name in fail_on.split(",")} if fail_on else set()
     if unknown := wanted - set(NAMES):
         raise UsageMistake(f"--fail-on knows no {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    found = findings(DataFolder(data), parse_window(since, until, time.time_ns()))
+    now_ns = time.time_ns()
+    found = findings(DataFolder(data), parse_window(since, until, now_ns), parse_moment(as_of, now_ns))
     if found or output is not Format.table:
         write_rows(Finding._fields, found, output)
     else:
@@ -48,25 +49,26 @@ def examine(data: Path, since: str | None, until: str | None, fail_on: str | Non
     return EXIT_FINDINGS if wanted & {finding.finding for finding in found} else 0
 
 
-def findings(folder: DataFolder, window: Range) -> list[Finding]:
-    """Everything there is to say about a window of the ledger, and about the folder as a whole."""
+def findings(folder: DataFolder, window: Range, as_of_ns: int | None = None) -> list[Finding]:
+    """Everything there is to say about a window of the ledger, and about the folder as a whole; as it stood at a time, if asked."""
     with Ledger.open(folder.path, read_only=True) as ledger:
-        found = _of_entries(ledger, window)
+        found = _of_entries(ledger, window, as_of_ns)
         position = ledger.position
-    codes = Counter(row["code"] for row in read_quarantine(folder.quarantine))
+    quarantined = [row for row in read_quarantine(folder.quarantine) if as_of_ns is None or row["received_ns"] <= as_of_ns]
+    codes = Counter(row["code"] for row in quarantined)
     found += [Finding("quarantined", count, _coded(code), None, QUARANTINED_FIX) for code, count in codes.most_common(_ABOUT_MAX)]
-    return found + _behind(folder, position)
+    return found + (_behind(folder, position) if as_of_ns is None else [])
 
 
 def _coded(code: str) -> str:
     return f"{code}: {QUARANTINED[code]}" if code in QUARANTINED else code
 
 
-def _of_entries(ledger: Ledger, window: Range) -> list[Finding]:
-    where = conditions(window)
-    current = NET.format(source=f"(SELECT * FROM entries WHERE {where.sql})")  # noqa: S608 - allow-listed names, bound values
+def _of_entries(ledger: Ledger, window: Range, as_of_ns: int | None) -> list[Finding]:
+    where = conditions(window, as_of_ns=as_of_ns)
     found: list[Finding] = []
     with snapshot(ledger, window) as connection:
+        current = standing(connection, f"(SELECT * FROM entries WHERE {where.sql})")  # noqa: S608 - allow-listed names, bound values
 
         def rows(condition: str, about: str) -> list[Any]:
             query = (

@@ -37,6 +37,27 @@ Since = Annotated[
     typer.Option(metavar="WHEN", help="From then on: a date, a time, or a span back from now: 15m, 24h, 7d, today, month."),
 ]
 Until = Annotated[str | None, typer.Option(metavar="WHEN", help="Up to then (exclusive), written as for --since.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="WHEN", help="As the ledger stood then: without what was booked later. Written as for --since.",
+                 show_default=False),
+]  # fmt: skip
+
+
+class Basis(StrEnum):
+    """Whose time windows and periods go by."""
+
+    start = "start"
+    booked = "booked"
+
+
+ByTime = Annotated[
+    Basis,
+    typer.Option(
+        "--basis",
+        help="Go by when calls started, or by when they and their corrections were booked: then a period that is over stays as it is.",
+    ),
+]
 Zone = Annotated[str, typer.Option("--tz", metavar="ZONE", help="Time zone of dates and of day, week and month, such as Europe/Berlin.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most this many rows.")]
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from spanledger.cli.errors import complain
-from spanledger.cli.options import Chosen, Format
+from spanledger.cli.options import Basis, Chosen, Format
 from spanledger.cli.render import write_rows
+from spanledger.store import conditions as store
 from spanledger.store.confidence import confidence
 from spanledger.store.entries import EVENT_KEYS, events
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import Range
 from spanledger.store.reports import Table, report
-from spanledger.store.times import parse_window, zone
+from spanledger.store.times import parse_moment, parse_window, rfc3339, zone
 
 EVENT_TABLE = (
     "start_time",
@@ -32,6 +33,26 @@ EVENT_TABLE = (
     "span_id",
 )
 """What the table of events shows: what people look at; the other formats have every column."""
+
+ENTRY_TABLE = (
+    *(
+        "booked_time",
+        "kind",
+        "reason",
+        "run_id",
+        "start_time",
+        "tenant_id",
+        "model",
+        "input_tokens",
+        "output_tokens",
+        "cost_usd",
+        "event_id",
+    ),
+)
+"""What the table of entries shows, where it matters what was corrected, when and why."""
+
+OPTIONAL_OF_EVENTS = (*("run_id", "kind", "usage_state", "provider", "start_time", "output_tokens", "input_tokens"),)
+"""What a table of events or entries does without first on a narrow terminal."""
 
 OPTIONAL = (
     *("reasoning_tokens", "cache_write_tokens", "cache_read_tokens", "unmetered_calls", "failed_calls"),
@@ -64,6 +85,24 @@ class Question(NamedTuple):
     chosen: Chosen
     limit: int | None
     output: Format
+    as_of: str | None = None
+    basis: Basis = Basis.start
+
+
+class When(NamedTuple):
+    """The times of a question, read: the window and whose time it goes by, as of when the ledger is seen, and now."""
+
+    window: Range
+    as_of_ns: int | None
+    basis: store.Basis
+    now_ns: int
+
+
+def read_times(since: str | None, until: str | None, tz: str = "UTC", as_of: str | None = None, basis: Basis = Basis.start) -> When:
+    """What the options about time say; raises QueryError."""
+    zone(tz)  # a name that is none is a mistake also where no time is asked for
+    now_ns = time.time_ns()
+    return When(parse_window(since, until, now_ns, tz), parse_moment(as_of, now_ns, tz), basis.value, now_ns)
 
 
 def store_filters(chosen: Chosen) -> dict[str, list[str | None]]:
@@ -74,16 +113,20 @@ def store_filters(chosen: Chosen) -> dict[str, list[str | None]]:
 def print_report(asked: Question, *, sureness: bool = False) -> None:
     """Write a report, or how sure it is."""
     ask = confidence if sureness else report
-    print_answer(asked, lambda ledger, by, window, _: ask(ledger, by, window=window, tz=asked.tz, filters=store_filters(asked.chosen)))
+    filters = store_filters(asked.chosen)
+    print_answer(
+        asked,
+        lambda ledger, by, when: ask(
+            ledger, by, window=when.window, tz=asked.tz, filters=filters, as_of_ns=when.as_of_ns, basis=when.basis
+        ),
+    )
 
 
-def print_answer(asked: Question, ask: Callable[[Ledger, Sequence[str], Range, int], Table]) -> None:
-    """Write the table that `ask` makes of the ledger, the dimensions, the window and the present time."""
-    zone(asked.tz)  # a name that is none is a mistake also where no time is asked for
-    now_ns = time.time_ns()
+def print_answer(asked: Question, ask: Callable[[Ledger, Sequence[str], When], Table]) -> None:
+    """Write the table that `ask` makes of the ledger, the dimensions and the times."""
+    when = read_times(asked.since, asked.until, asked.tz, asked.as_of, asked.basis)
     with Ledger.open(asked.data, read_only=True) as ledger:
-        window = parse_window(asked.since, asked.until, now_ns, asked.tz)
-        table = ask(ledger, [name.strip() for name in asked.by], window, now_ns)
+        table = ask(ledger, [name.strip() for name in asked.by], when)
     print_table(table, asked.limit, asked.output)
 
 
@@ -112,29 +155,35 @@ def _named(dimension: str, value: Any) -> Any:
     return UNATTRIBUTED if value is None and dimension in {"tenant", "user", "session"} else value
 
 
-def print_top(data: Path, by: Sequence[str], since: str | None, until: str | None, limit: int, output: Format) -> None:
+def print_top(data: Path, by: Sequence[str], when: When, limit: int, output: Format) -> None:
     """Write the costliest rows of a window, whatever they are grouped by."""
     with Ledger.open(data, read_only=True) as ledger:
-        table = report(ledger, [name.strip() for name in by], window=parse_window(since, until, time.time_ns()))
+        table = report(ledger, [name.strip() for name in by], window=when.window, as_of_ns=when.as_of_ns)
     ranked = sorted(table.rows, key=lambda row: (row[-1] is None, -(row[-1] or 0)))
     print_table(table._replace(rows=ranked), limit, output)
 
 
-def print_events(data: Path, since: str | None, until: str | None, chosen: Chosen, every: bool, limit: int | None, output: Format) -> None:
+def print_events(data: Path, when: When, chosen: Chosen, every: bool, limit: int | None, output: Format) -> None:
     """Write events, one at a time where the format allows it."""
     with Ledger.open(data, read_only=True) as ledger:
-        window = parse_window(since, until, time.time_ns())
-        found = islice(events(ledger, window=window, filters=store_filters(chosen), every=every), limit)
-        if output in (Format.table, Format.markdown):
-            rows = [[_shown(event, name) for name in EVENT_TABLE] for event in found]
-            write_rows(EVENT_TABLE, rows, output, optional=("kind", "usage_state", "provider", "start_time"))
-        else:
-            write_rows(EVENT_KEYS, ([event[name] for name in EVENT_KEYS] for event in found), output)
+        found = events(ledger, window=when.window, filters=store_filters(chosen), every=every, as_of_ns=when.as_of_ns)
+        write_events(islice(found, limit), ENTRY_TABLE if every else EVENT_TABLE, output)
+
+
+def write_events(found: Iterable[Mapping[str, Any]], shown: Sequence[str], output: Format) -> None:
+    """Write events or entries: in tables for people the columns `shown`, else all."""
+    if output in (Format.table, Format.markdown):
+        rows = [[_shown(event, name) for name in shown] for event in found]
+        write_rows(shown, rows, output, optional=[name for name in OPTIONAL_OF_EVENTS if name in shown])
+    else:
+        write_rows(EVENT_KEYS, ([event[name] for name in EVENT_KEYS] for event in found), output)
 
 
 def _shown(event: Mapping[str, Any], name: str) -> Any:
     if name == "model":
         return event["response_model"] or event["request_model"]
+    if name == "booked_time":
+        return rfc3339(event["booked_ns"])[:23] + "Z"
     if name == "start_time":
         return event["start_time"][:23] + "Z"
     if name == "cost_usd" and event[name] is not None:

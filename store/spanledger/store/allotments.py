@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from spanledger.enrich.meters import METERED, MeterRate
 from spanledger.enrich.shared import SharedCost, allot, graduated_cost, months_between
 from spanledger.store.calls import FirstSums, Row, calls
-from spanledger.store.conditions import TIME_UNITS, Conditions, conditions, dimension
+from spanledger.store.conditions import TIME_UNITS, Basis, Conditions, conditions, dimension
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import EVERYTHING, Range
@@ -49,6 +49,7 @@ def allotted_report(
     tz: str = "UTC",
     now_ns: int,
     as_of_ns: int | None = None,
+    basis: Basis = "start",
 ) -> Table:
     """Calls and cost by the dimensions, a column for each shared cost, and their total. The window is made of whole months.
 
@@ -59,7 +60,7 @@ def allotted_report(
     wanted = _wanted(shared)
     by = [dimension(name) for name in by]
     dimensions = list(by) if "month" in by else [*by, "month"]
-    with grouping(ledger, dimensions, window=window, tz=tz, filters={}, as_of_ns=as_of_ns) as asked:
+    with grouping(ledger, dimensions, window=window, tz=tz, filters={}, as_of_ns=as_of_ns, basis=basis) as asked:
         sums = FirstSums(asked, wanted.among, {"cost_usd": "sum(cost_usd)", **wanted.sums}, wanted.values)
         found = sums.rows([calls(), "sum(cost_usd)", *wanted.measures])
         [all_calls] = sums.counts([calls()])

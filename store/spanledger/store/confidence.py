@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import duckdb
 
 from spanledger.store.calls import CALL_KEY, METERED, NET, FirstSums, Grouping, Row, calls
-from spanledger.store.conditions import DIMENSIONS, NO_FILTERS, Conditions, Filters, dimension
+from spanledger.store.conditions import DIMENSIONS, NO_FILTERS, Basis, Conditions, Filters, dimension
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import EVERYTHING, Range
 from spanledger.store.reports import Table, grouping, sorted_rows
@@ -72,10 +72,11 @@ def confidence(
     tz: str = "UTC",
     filters: Filters = NO_FILTERS,
     as_of_ns: int | None = None,
+    basis: Basis = "start",
 ) -> Table:
     """A report as `report` gives it, with shares and bounds instead of tokens. Raises QueryError for names it does not know."""
     by = [dimension(name) for name in by]
-    with grouping(ledger, by, window=window, tz=tz, filters=filters, as_of_ns=as_of_ns, prepare=_largest_known) as asked:
+    with grouping(ledger, by, window=window, tz=tz, filters=filters, as_of_ns=as_of_ns, basis=basis, prepare=_largest_known) as asked:
         sums = FirstSums(asked, _APART, {"cost_usd": "sum(cost_usd)"})
         found = sums.rows([*_COUNTED.values(), *_SUMMED.values()])
         counts = dict(zip(_COUNTED, sums.counts(list(_COUNTED.values())), strict=True))

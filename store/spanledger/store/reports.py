@@ -10,7 +10,17 @@ from typing import Any, Final, NamedTuple
 import duckdb
 
 from spanledger.store.calls import FirstSums, Grouping, Row, calls, charges
-from spanledger.store.conditions import DIMENSIONS, NO_FILTERS, TIME_UNITS, Conditions, Filters, conditions, dimension
+from spanledger.store.conditions import (
+    BASIS_TIME,
+    DIMENSIONS,
+    NO_FILTERS,
+    TIME_UNITS,
+    Basis,
+    Conditions,
+    Filters,
+    conditions,
+    dimension,
+)
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import EVERYTHING, Range, snapshot
@@ -64,28 +74,40 @@ def report(
     tz: str = "UTC",
     filters: Filters = NO_FILTERS,
     as_of_ns: int | None = None,
+    basis: Basis = "start",
 ) -> Table:
     """Net cost and usage of the calls that started in the window, a row for each combination of the dimensions in `by`.
+
+    By the `booked` basis: of what was booked in the window, corrections of earlier calls included, so that a period that is over
+    stays as it is.
 
     Rows come by time if that is the first dimension, else the most expensive first. `tz` is where hours, days, weeks and months
     begin. Rows whose payer is unknown are rows of their own (None). Raises QueryError for names it does not know.
     """
     by = [dimension(name) for name in by]
-    with grouping(ledger, by, window=window, tz=tz, filters=filters, as_of_ns=as_of_ns) as asked:
+    with grouping(ledger, by, window=window, tz=tz, filters=filters, as_of_ns=as_of_ns, basis=basis) as asked:
         sums = FirstSums(asked, _APART, _SUMS)
         return _table(tuple(by), sums.rows(list(MEASURES.values())), sums.counts(list(_COUNTED.values())))
 
 
 @contextmanager
 def grouping(
-    ledger: Ledger, by: Sequence[str], *, window: Range, tz: str, filters: Filters, as_of_ns: int | None, prepare: Prepare | None = None
+    ledger: Ledger,
+    by: Sequence[str],
+    *,
+    window: Range,
+    tz: str,
+    filters: Filters,
+    as_of_ns: int | None,
+    basis: Basis = "start",
+    prepare: Prepare | None = None,
 ) -> Iterator[Grouping]:
     """What a report over these dimensions is asked of. `prepare` may add tables and what joins them. Raises QueryError."""
     attributes = _check_names(by, ledger)
-    where = conditions(window, filters, as_of_ns=as_of_ns)
+    where = conditions(window, filters, as_of_ns=as_of_ns, basis=basis)
     units = [name for name in by if name in TIME_UNITS]
-    with snapshot(ledger, window) as connection:
-        join = _join_buckets(connection, units, tz, where.sql, where.values) if units else ""
+    with snapshot(ledger, window if basis == "start" else EVERYTHING) as connection:
+        join = _join_buckets(connection, units, tz, where, BASIS_TIME[basis]) if units else ""
         join += join_attributes(connection, ledger.metastore, attributes)
         join += prepare(connection, where) if prepare is not None else ""
         names = [f"bucket.{name}" if name in TIME_UNITS else DIMENSIONS.get(name) or attribute_expression(attributes, name) for name in by]
@@ -112,14 +134,14 @@ def _check_names(by: Sequence[str], ledger: Ledger) -> list[str]:
     return attributes
 
 
-def _join_buckets(connection: duckdb.DuckDBPyConnection, units: Sequence[str], tz: str, where: str, values: dict[str, Any]) -> str:
-    """A table of the quarter hours that occur with their labels in the time zone, and the SQL that joins it.
+def _join_buckets(connection: duckdb.DuckDBPyConnection, units: Sequence[str], tz: str, where: Conditions, time: str) -> str:
+    """A table of the quarter hours of the column `time` with their labels in the time zone, and the SQL that joins it.
 
     The calendar is Python's, so a report does not depend on what time zone data DuckDB was built with.
     """
     local = zone(tz)
-    distinct = f"SELECT DISTINCT start_ns // {QUARTER_NS} FROM entries WHERE {where}"  # noqa: S608 - our own text, bound values
-    found = connection.execute(distinct, values).fetchall()
+    distinct = f"SELECT DISTINCT {time} // {QUARTER_NS} FROM entries WHERE {where.sql}"  # noqa: S608 - our own text, bound values
+    found = connection.execute(distinct, where.values).fetchall()
     quarters = [quarter for (quarter,) in found]
     columns = ", ".join(f'unnest(${unit}) AS "{unit}"' for unit in units)
     labels = {unit: [bucket(quarter, unit, local) for quarter in quarters] for unit in units}
@@ -127,7 +149,7 @@ def _join_buckets(connection: duckdb.DuckDBPyConnection, units: Sequence[str], t
     connection.execute(f"CREATE TEMP TABLE bucket (quarter BIGINT, {kinds})")
     if quarters:
         connection.execute(f"INSERT INTO bucket SELECT unnest($quarters), {columns}", {"quarters": quarters, **labels})
-    return f"JOIN bucket ON bucket.quarter = start_ns // {QUARTER_NS}"
+    return f"JOIN bucket ON bucket.quarter = {time} // {QUARTER_NS}"
 
 
 def _table(by: tuple[str, ...], rows: list[Row], counted: Row) -> Table:

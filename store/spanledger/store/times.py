@@ -97,6 +97,11 @@ def _word(word: str, now: datetime) -> datetime | None:
     return starts.get(word)
 
 
+def parse_moment(text: str | None, now_ns: int, tz: str = "UTC") -> int | None:
+    """As `parse_time`; None stays None."""
+    return None if text is None else parse_time(text, now_ns, tz)
+
+
 def parse_window(since: str | None, until: str | None, now_ns: int, tz: str = "UTC") -> tuple[int | None, int | None]:
     """(from, to) in nanoseconds, half-open, None where open. Raises QueryError if it ends before it begins."""
     start = None if since is None else parse_time(since, now_ns, tz)

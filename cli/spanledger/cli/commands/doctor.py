@@ -16,6 +16,7 @@ def doctor(
     data: options.Data = options.DEFAULT_DATA,
     since: options.Since = None,
     until: options.Until = None,
+    as_of: options.AsOf = None,
     fail_on: Annotated[
         str | None,
         typer.Option(
@@ -39,4 +40,4 @@ def doctor(
     """
     from spanledger.cli.doctor import examine
 
-    raise typer.Exit(examine(options.existing_data(data), since, until, fail_on, output))
+    raise typer.Exit(examine(options.existing_data(data), since, until, fail_on, output, as_of=as_of))

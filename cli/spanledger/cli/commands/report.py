@@ -12,22 +12,26 @@ from spanledger.cli.options import Chosen
 
 app = options.app()
 
+By = Annotated[
+    str,
+    typer.Option(
+        metavar="COLUMN,…",
+        help="Group by these: tenant, user, session, workflow, agent, feature, environment, service, provider, model, "
+        "operation, surface, tier, hour, day, week, month, kind, reason, run, or an attribute of tenants: tenant.plan, tenant.parent, …",
+    ),
+]
+
 
 @app.command()
 @filtered
 def report(
     data: options.Data = options.DEFAULT_DATA,
-    by: Annotated[
-        str,
-        typer.Option(
-            metavar="COLUMN,…",
-            help="Group by these: tenant, user, session, workflow, agent, feature, environment, service, provider, model, "
-            "operation, surface, tier, hour, day, week, month, or an attribute of tenants: tenant.plan, tenant.parent, …",
-        ),
-    ] = "tenant",
+    by: By = "tenant",
     since: options.Since = None,
     until: options.Until = None,
     tz: options.Zone = "UTC",
+    as_of: options.AsOf = None,
+    basis: options.ByTime = options.Basis.start,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the costliest rows; the totals are of all.", show_default=False)] = None,
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Show how sure the cost is: shares of calls and cost by what is known, and bounds.")
@@ -53,6 +57,9 @@ def report(
     With --confidence, what providers measured and bill is the lower bound; the upper one takes every call of unknown usage or price for as
     costly as the costliest measured call of its model. With --allot, shared costs are spread over whole months, to the last digit.
 
+    --as-of shows the report as it stood at a time. --basis booked goes by when entries were booked: what a month says then never changes
+    once it is over, and later corrections of its calls stand in the month in which they were made. `spanledger changes` lists them.
+
     [bold]Examples[/bold]
 
       spanledger report
@@ -63,6 +70,10 @@ def report(
 
       spanledger report --by tenant.plan --confidence
 
+      spanledger report --since 2026-10 --until 2026-11 --as-of 2026-11-02
+
+      spanledger report --basis booked --by month,tenant,kind
+
       spanledger report --allot vector-db --since 2026-11 --until 2026-12 --config spanledger.toml
 
       spanledger report --by model --tenant acme --since 2026-11-01 --until 2026-12-01
@@ -70,5 +81,5 @@ def report(
     from spanledger.cli.allotting import answer
     from spanledger.cli.reports import Question
 
-    asked = Question(options.existing_data(data), by.split(","), since, until, tz, chosen, limit, output)
+    asked = Question(options.existing_data(data), by.split(","), since, until, tz, chosen, limit, output, as_of, basis)
     answer(asked, allot, config, sureness=confidence)

@@ -17,6 +17,7 @@ def top(
     by: Annotated[str, typer.Option(metavar="COLUMN,…", help="What to rank; the same names as in report.")] = "tenant",
     since: options.Since = "15m",
     until: options.Until = None,
+    as_of: options.AsOf = None,
     limit: options.Limit = 10,
     output: options.Output = options.Format.table,
 ) -> None:
@@ -30,6 +31,6 @@ def top(
 
       spanledger top --by tenant,agent --since 24h --limit 20
     """
-    from spanledger.cli.reports import print_top
+    from spanledger.cli.reports import print_top, read_times
 
-    print_top(options.existing_data(data), by.split(","), since, until, limit, output)
+    print_top(options.existing_data(data), by.split(","), read_times(since, until, as_of=as_of), limit, output)
