@@ -23,6 +23,7 @@ from spanledger.store.errors import LedgerBusyError
 from spanledger.store.files import TABLES, DataFile, Table, data_files, partition_path, sync_folders, write_data_file
 from spanledger.store.index import IndexCache, trace_keys_of
 from spanledger.store.metastore import Metastore
+from spanledger.store.rereads import without_replaced
 from spanledger.store.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -164,10 +165,10 @@ class Compactor:
         for file in files:
             with pq.ParquetFile(self._root / file.path) as parquet:
                 parts.append(parquet.read())
-        rows = pa.concat_tables(parts)
-        kept = rows
+        rows = pa.concat_tables(parts, promote_options="default")  # older files lack the columns that came later
+        kept = rows if table == "events" else without_replaced(rows)
         if all(self._to_prune(file, self._prune_before_ns(now_ns)) for file in files):
-            kept = self._without_chargeless(store, rows, files)
+            kept = self._without_chargeless(store, kept, files)
         return kept.sort_by(ORDER[table]), rows.num_rows - kept.num_rows
 
     def _without_chargeless(self, store: Metastore, rows: pa.Table, files: Iterable[DataFile]) -> pa.Table:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,11 +23,13 @@ from spanledger.enrich.trace_memory import StoredTrace
 from spanledger.store.days import days_to_search
 from spanledger.store.files import DataFile, Table
 from spanledger.store.index import IndexCache, Keys, trace_keys
+from spanledger.store.rereads import Reread, rereads_of, standing
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 TraceKey = tuple[str, bytes]
+_Stored = tuple[Reading, int, Reread | None]
 
 
 class Files(NamedTuple):
@@ -56,7 +59,7 @@ class StoredHistory:
         Each day and its neighbours are searched; where spans turn up on a further day, so are that day's neighbours; and so are
         the days that were noted of a trace on days apart.
         """
-        readings: defaultdict[TraceKey, list[Reading]] = defaultdict(list)
+        readings: defaultdict[TraceKey, list[_Stored]] = defaultdict(list)
         searched: defaultdict[TraceKey, set[int]] = defaultdict(set)
         asked: dict[TraceKey, set[int]] = {key: days_to_search(days) for key, days in wanted.items()}
         for key, apart in self._wide_days(wanted).items():
@@ -67,24 +70,24 @@ class StoredHistory:
                 searched[key] |= days
             asked = self._search_spans(asked, searched, readings)
         booked = self._search_events({key: searched[key] for key in readings})
-        return {key: StoredTrace(tuple(found), tuple(booked.get(key, ()))) for key, found in readings.items()}
+        return {key: StoredTrace(tuple(standing(found)), tuple(booked.get(key, ()))) for key, found in readings.items()}
 
     def _search_spans(
         self,
         asked: Mapping[TraceKey, set[int]],
         searched: Mapping[TraceKey, set[int]],
-        readings: defaultdict[TraceKey, list[Reading]],
+        readings: defaultdict[TraceKey, list[_Stored]],
     ) -> dict[TraceKey, set[int]]:
         """Collect spans of the asked traces; returns where to look further."""
         from spanledger.store import span_rows  # Arrow: see files.write_parquet
 
         further: defaultdict[TraceKey, set[int]] = defaultdict(set)
         for day, rows in self._rows("spans", asked):
-            for reading in span_rows.from_table(rows):
+            for reading, reread in zip(span_rows.from_table(rows), rereads_of(rows) or repeat(None), strict=False):
                 key = (reading.authority, reading.trace_id)
                 if day not in asked.get(key, ()):
                     continue
-                readings[key].append(reading)
+                readings[key].append((reading, reading.position, reread))
                 further[key] |= days_to_search(days_of((reading,))) - searched[key]
         return {key: days for key, days in further.items() if days}
 

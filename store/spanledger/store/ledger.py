@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain
 from pathlib import Path
@@ -33,6 +33,7 @@ from spanledger.store.files import DataFile, Table, beside_file_path, commit_fil
 from spanledger.store.history import Files, StoredHistory, TraceKey
 from spanledger.store.index import IndexCache, index_table, trace_keys
 from spanledger.store.metastore import TELLERS_MAX, Commit, Metastore, Teller
+from spanledger.store.rereads import Reread, marked
 from spanledger.store.runs import Run, add_run
 from spanledger.store.schema import SCHEMA_VERSION
 from spanledger.store.seal import Seal
@@ -177,18 +178,32 @@ class Ledger:
         run: Run,
         booked_ns: int,
         rows: Iterable[tuple[int, pa.Table]] = (),
+        reread: Iterable[Sequence[Reading]] = (),
+        reread_to: int = 0,
         wide: Mapping[TraceKey, AbstractSet[int]] = MappingProxyType({}),
         progress: Callable[[int], None] | None = None,
     ) -> None:
         """Book the entries of a run beside the keeper of the ledger, all at once; the journal position stays where it is.
 
         `rows` are further entries, many at a time: (partition day, rows of the events table without their numbers), written as they come.
-        `progress` is called with the number of rows after each file. Raises LedgerFencedError if the lease ran out: nothing was booked.
+        `reread` are batches of spans as a replay read them: they replace all that was read of their traces from below the position
+        `reread_to`. `progress` is called with the number of rows after each file. Raises LedgerFencedError if the lease ran out: nothing
+        was booked.
         """
         if self._lease is None:
             raise ValueError("only a ledger opened with open_beside commits runs")
-        tables = chain(self._tables(events, readings), (("events", day, table) for day, table in rows))
-        self._commit(self._last._replace(booked_ns=booked_ns), tables, _tellers(readings), wide, run=run, progress=progress)
+        told = _tellers(readings)
+        again = self._reread_tables(reread, Reread(self._last.number + 1, reread_to), told)
+        tables = chain(self._tables(events, readings), again, (("events", day, table) for day, table in rows))
+        self._commit(self._last._replace(booked_ns=booked_ns), tables, told, wide, run=run, progress=progress)
+
+    def _reread_tables(
+        self, batches: Iterable[Sequence[Reading]], reread: Reread, told: set[Teller]
+    ) -> Iterator[tuple[Table, int, pa.Table]]:
+        for readings in batches:
+            told |= _tellers(readings)
+            for table, day, rows in self._span_tables(readings):
+                yield table, day, marked(rows, reread)
 
     def _commit(
         self,

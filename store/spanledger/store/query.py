@@ -14,6 +14,8 @@ import duckdb
 
 from spanledger.store.files import DataFile
 from spanledger.store.ledger import Ledger
+from spanledger.store.rereads import STANDING_SQL
+from spanledger.store.runs import list_runs
 from spanledger.store.schema import EVENT_FIELDS, SPAN_FIELDS, Field, sql_schema
 
 Range = tuple[int | None, int | None]
@@ -37,7 +39,10 @@ def snapshot(ledger: Ledger, window: Range = EVERYTHING, *, spans: bool = False)
     try:
         _add_view(connection, ledger, "entries", EVENT_FIELDS, event_files)
         if spans:
-            _add_view(connection, ledger, "spans", SPAN_FIELDS, span_files)
+            replayed = any(run.kind == "replay" for run in list_runs(ledger.metastore))
+            _add_view(connection, ledger, "read_spans" if replayed else "spans", SPAN_FIELDS, span_files)
+            if replayed:
+                connection.execute(f"CREATE VIEW spans AS {STANDING_SQL.format(source='read_spans')}")
         _lock_down(connection, [str((ledger.data_dir / file.path).resolve()) for file in (*event_files, *span_files)])
         yield connection
     finally:

@@ -94,8 +94,11 @@ SPAN_FIELDS: tuple[Field, ...] = (
     Field("usage", "usage", True),
     Field("link_key_1", "key", True),
     Field("link_key_2", "key", True),
+    Field("reread_in", "int", True),
+    Field("reread_to", "int", True),
 )
-"""A reading, flat. `dialect` is NULL for a span without a call, `usage` for a call without usage; payers are JSON of what is set."""
+"""A reading, flat. `dialect` is NULL for a span without a call, `usage` for a call without usage; payers are JSON of what is set;
+`reread_in` and `reread_to` are set of what a replay read again (rereads.py)."""
 
 FIELDS = {"events": EVENT_FIELDS, "spans": SPAN_FIELDS}
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from spanledger.enrich.records import NOBODY, Call, Payers, Reading, Resource, Usage
-from spanledger.store import encode
+from spanledger.store import encode, rereads
 from spanledger.store.schema import SPAN_FIELDS
 
 SCHEMA = encode.arrow_schema(SPAN_FIELDS)
@@ -39,6 +39,7 @@ def to_table(readings: Sequence[Reading], link_keys: LinkKeys) -> pa.Table:
     columns: dict[str, pa.Array | pa.ChunkedArray] = {field.name: encode.column(field, values[field.name]) for field in SPAN_FIELDS[:16]}
     columns.update(_call_columns(calls))
     columns.update(_link_columns(readings, calls, link_keys))
+    columns.update({name: pa.nulls(len(readings), pa.int64()) for name in rereads.COLUMNS})
     return pa.Table.from_arrays([columns[field.name] for field in SPAN_FIELDS], schema=SCHEMA)
 
 
