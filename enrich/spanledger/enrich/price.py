@@ -15,7 +15,7 @@ from spanledger.enrich.catalog.stack import PriceList
 from spanledger.enrich.catalog.units import CHARGED_EXTRAS, INSTEAD_OF_TOKENS, PARTS, REQUESTS, PartsExceedTotalError, disjoint
 from spanledger.enrich.events import Line
 from spanledger.enrich.money import divide_half_even
-from spanledger.enrich.plans import COMMON, Level, Resolution, UnitRate, held_rates
+from spanledger.enrich.plans import COMMON, Level, Plan, Resolution, UnitRate, held_rates
 from spanledger.enrich.rates import find_entries, service_tier
 from spanledger.enrich.records import Call, Usage
 
@@ -160,6 +160,11 @@ def _shown(entry: Entry, rate: Rate) -> ShownRate:
         entry.provider, entry.model, rate.unit, rate.amount, rate.per, context, tier, rate.window,
         rate.effective_from, rate.effective_to, rate.effective_kind, entry.source, entry.verified_on, rate_id(entry, rate),
     )  # fmt: skip
+
+
+def price_by(plan: Plan, usage: Usage) -> Priced:
+    """What a usage costs by a plan."""
+    return price_usage(usage, plan.levels) if plan.reason is None else unpriced(plan.reason)
 
 
 def price_usage(usage: Usage, levels: tuple[Level, ...]) -> Priced:

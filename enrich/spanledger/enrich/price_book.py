@@ -8,15 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from spanledger.enrich.agreed import Agreed, Below, Matched, plan_at
+from spanledger.enrich.agreements import Agreements, CallNames, Item, RateSource, aliased, for_tenant, standing
 from spanledger.enrich.catalog.load import CatalogFile
 from spanledger.enrich.catalog.rows import Entry, Rate, canonical_json
 from spanledger.enrich.catalog.stack import Stack
-from spanledger.enrich.meters import Meter, MeteredPrices
-from spanledger.enrich.price import Catalog, Priced, ShownModel, ShownRate
+from spanledger.enrich.metered_terms import customer_price
+from spanledger.enrich.meters import METERED, Meter, MeteredPrices
+from spanledger.enrich.plans import Plan, Resolution
+from spanledger.enrich.price import NO_USAGE, Catalog, Priced, ShownModel, ShownRate, price_by
+from spanledger.enrich.price_lint import AmbiguousRateError, ambiguities
+from spanledger.enrich.rates import find, lookup_names, service_tier
 from spanledger.enrich.records import Call
 from spanledger.enrich.terms import Terms
+
+_KEPT_MAX: Final = 8192
+"""Deals kept in memory; hostile model names must not fill it."""
 
 
 class Part(NamedTuple):
@@ -27,8 +36,34 @@ class Part(NamedTuple):
     label: str
 
 
+class Quote(NamedTuple):
+    """How a call is billed at a time: at list, under contract (None where none is in force), to the customer (None likewise).
+
+    It is the same for every usage, and from `from_ns` up to `to_ns`.
+    """
+
+    listed: Plan
+    contracted: Plan | None
+    customer: Plan | None
+    from_ns: int
+    to_ns: int
+
+
+class _Deal(NamedTuple):
+    """What one call key costs from a time to another; what is agreed is None where no agreement is for it."""
+
+    from_ns: int
+    to_ns: int
+    listed: Below
+    contracted: Below | None
+    customer: Below | None
+
+
 class PriceBook:
-    """What calls cost under all that is agreed. Pure and thread-safe, as a Catalog is. Raises AmbiguousRateError when made."""
+    """What calls cost under all that is agreed. Pure and thread-safe: what it keeps are only results of its own content.
+
+    Raises AmbiguousRateError when made, where two rates of its overlays or terms tie.
+    """
 
     def __init__(
         self, base: CatalogFile, overlays: Sequence[CatalogFile] = (), terms: Terms | None = None, meters: Sequence[Meter] = ()
@@ -38,15 +73,86 @@ class PriceBook:
             *(Part("overlay", file.id, file.label) for file in overlays),
             *([Part("terms", terms.terms_id, terms.label)] if terms is not None else []),
         )
+        if ties := [finding for part in (*overlays, terms) if part is not None for finding in ambiguities(part)]:
+            more = f" (and {len(ties) - 1} more)" if len(ties) > 1 else ""
+            raise AmbiguousRateError(f"{ties[0].where}: {ties[0].message}{more}")
         self.catalog_id = base.id if len(self.parts) == 1 else _book_id(self.parts)
         self.label = " + ".join(part.label or part.id for part in self.parts)
-        self.terms = terms
-        self._catalog = Catalog(Stack(base, overlays, self.catalog_id, self.label) if overlays else base)
+        self._prices = Stack(base, overlays, self.catalog_id, self.label) if overlays else base
+        self._catalog = Catalog(self._prices)
         self._listed = MeteredPrices(self._catalog, meters) if meters else self._catalog
+        self._agreements = Agreements(terms.config) if terms is not None else None
+        self._deals: dict[tuple[str | None, ...], tuple[_Deal, ...]] = {}
 
     def price(self, call: Call, start_ns: int, tenant: str | None = None) -> Priced:
         """What a call that started then costs, and is charged the tenant."""
-        return self._listed.price(call, start_ns, tenant)
+        agreements = self._agreements
+        if agreements is None:
+            return self._listed.price(call, start_ns)
+        if call[1].startswith(METERED):
+            listed = self._listed.price(call, start_ns)
+            return listed._replace(customer_price_usd=customer_price(agreements.customers, call, listed.lines, tenant, start_ns))
+        usage = call[9]
+        if usage is None:
+            return NO_USAGE
+        deal = self._deal(agreements, call, start_ns, tenant)
+        listing = plan_at(deal.listed, start_ns)
+        listed = paid = price_by(listing, usage)
+        contracted = customer = None
+        if deal.contracted is not None and (plan := plan_at(deal.contracted, start_ns)) is not listing:
+            paid = price_by(plan, usage)
+            contracted = paid.cost_usd
+        if deal.customer is not None:
+            customer = price_by(plan_at(deal.customer, start_ns), usage).cost_usd
+        return Priced(paid.lines, paid.cost_usd, paid.state, paid.reason, listed.cost_usd, contracted, customer)
+
+    def quote(self, call: Call, start_ns: int, tenant: str | None = None) -> Quote:
+        """The rates behind `price`, for a call that no meter counted: for pricing many calls at once, and for explaining one."""
+        deal = self._deal(self._agreements, call, start_ns, tenant)
+        ways = [deal.listed, *(way for way in (deal.contracted, deal.customer) if way is not None)]
+        listing = plan_at(deal.listed, start_ns)
+        contracted = plan_at(deal.contracted, start_ns) if deal.contracted is not None else listing
+        customer = plan_at(deal.customer, start_ns) if deal.customer is not None else None
+        return Quote(
+            listing,
+            None if contracted is listing else contracted,
+            customer,
+            max(deal.from_ns, *(way.latest[0] for way in ways)),
+            min(deal.to_ns, *(way.latest[1] for way in ways)),
+        )
+
+    def _deal(self, agreements: Agreements | None, call: Call, start_ns: int, tenant: str | None) -> _Deal:
+        own = tenant if agreements is not None and tenant in agreements.tenants else None
+        key = (own, call[2], call[4], call[3], call[7], call[8])
+        deals = self._deals.get(key)
+        if deals is None:
+            if len(self._deals) >= _KEPT_MAX:
+                self._deals.clear()
+            deals = self._deals[key] = self._make(agreements, call, own)
+        first = deals[0]
+        return first if first[0] <= start_ns < first[1] else next(deal for deal in deals if deal[0] <= start_ns < deal[1])
+
+    def _make(self, agreements: Agreements | None, call: Call, tenant: str | None) -> tuple[_Deal, ...]:
+        meant = aliased(agreements.aliases if agreements else (), call, tenant)
+        return tuple(self._deal_of(agreements, each, tenant, from_ns, to_ns) for from_ns, to_ns, each in meant)
+
+    def _deal_of(self, agreements: Agreements | None, call: Call, tenant: str | None, from_ns: int, to_ns: int) -> _Deal:
+        models = (call.response_model, call.request_model)
+        found = find(self._prices, call.provider, models)
+        tier, region = service_tier(call.service_tier), (call.region or "").lower()
+        listed = Resolution(found.entries, tier, region)
+        if agreements is None:
+            return _Deal(from_ns, to_ns, listed, None, None)
+        known = [found.model] if found.entries else [model for model in models if model]
+        spelled = [name for model in known for name in lookup_names(found.provider or "", model)]
+        names = CallNames(found.provider, (*spelled, *(entry.model.lower() for entry in found.entries if entry.match)), tier, region)
+        contracts = _matched(agreements.contracts, names, tenant)
+        contracted = Agreed(listed, listed, contracts, tier, region, whole=True, any_tier=False) if contracts else None
+        customers = _matched(agreements.customers, names, tenant)
+        customer = Agreed(listed, contracted or listed, customers, tier, region, whole=False, any_tier=True) if customers else None
+        return _Deal(from_ns, to_ns, listed, contracted, customer)
+
+    # -- for people ----------------------------------------------------------------------------------------------------------
 
     def models(self, provider: str | None = None) -> Iterator[ShownModel]:
         """Every model with list prices, see Catalog.models."""
@@ -59,6 +165,27 @@ class PriceBook:
     def rows(self) -> Iterator[tuple[Entry, Rate, str]]:
         """Every list price as (entry, rate, rate id)."""
         return self._catalog.rows()
+
+    def sources(self, rate_id: str) -> list[RateSource]:
+        """What a line's rate is made of, the published price first; empty for an id that is not of this book.
+
+        Looks through the whole catalog where it must.
+        """
+        found = []
+        for part in rate_id.split("*"):
+            agreed = self._agreements.sources.get(part) if self._agreements else None
+            held = agreed or next((_listed_source(entry, rate) for entry, rate, own in self.rows() if own == part), None)
+            found += [held] if held else []
+        return found
+
+
+def _listed_source(entry: Entry, rate: Rate) -> RateSource:
+    text = f"{entry.provider} {entry.model}: {rate.unit} {rate.amount} per {rate.per}"
+    return RateSource("catalog", entry.source, text, rate.effective_from, rate.effective_to)
+
+
+def _matched(items: Sequence[Item], names: CallNames, tenant: str | None) -> list[Matched]:
+    return [Matched(found, item) for item in for_tenant(items, tenant) if (found := standing(item, names)) is not None]
 
 
 def _book_id(parts: Sequence[Part]) -> str:
