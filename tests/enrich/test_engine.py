@@ -15,7 +15,9 @@ from spanledger.enrich.engine import Batch, Engine, Policy
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.links import link_keys
 from spanledger.enrich.merge import teller
+from spanledger.enrich.notes import NO_NOTES, Claim, Seeker, Session
 from spanledger.enrich.open_traces import TraceKey, days_of
+from spanledger.enrich.payers import DEFAULT_RULES, PayerRules
 from spanledger.enrich.records import DAY_NS, Payers, Reading
 from spanledger.enrich.trace_memory import StoredTrace
 from tests.enrich.test_settle import Builder
@@ -33,12 +35,14 @@ class MemoryLedger:
         self.events: list[CostEvent] = []
         self.asked = 0
         self.wide: dict[TraceKey, set[int]] = {}
+        self.noted = NO_NOTES
 
     @property
     def tellers(self) -> set[tuple[str, str | None, tuple[str, str]]]:
         return {(r.authority, r.resource.service, teller(r)) for r in self.readings if r.kind == "inference"}
 
     def store(self, batch: Batch) -> None:
+        self.noted = self.noted.and_then(batch.notes)
         self.readings += batch.readings
         self.events += batch.events
         for key, days in batch.wide.items():
@@ -65,9 +69,15 @@ class MemoryLedger:
             if any(abs(day - d) <= 1 for key in link_keys(reading) for d in keys.get(key, ())):
                 yield reading.authority, reading.trace_id
 
+    def seekers(self, keys: Iterable[int]) -> set[Seeker]:
+        return {seeker for key in keys for seeker in self.noted.seekers.get(key, ())}
 
-def engine_on(ledger: MemoryLedger, policy: Policy | None = None) -> Engine:
-    return Engine(FlatPrices(), policy or Policy(), ledger, VERSIONS)
+    def claims(self, sessions: Iterable[Session]) -> dict[Session, AbstractSet[Claim]]:
+        return {session: self.noted.claims[session] for session in sessions if session in self.noted.claims}
+
+
+def engine_on(ledger: MemoryLedger, policy: Policy | None = None, payers: PayerRules = DEFAULT_RULES) -> Engine:
+    return Engine(FlatPrices(), policy or Policy(), ledger, VERSIONS, payers=payers)
 
 
 def run(engine: Engine, ledger: MemoryLedger, batch: Iterable[Reading], now_ns: int = NOW_NS, *, final: bool = True) -> Batch:

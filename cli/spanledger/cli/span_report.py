@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from operator import attrgetter
 from pathlib import Path
@@ -25,6 +26,7 @@ from spanledger.enrich.events import CostEvent
 from spanledger.enrich.grants import DEFAULT_AUTHORITY
 from spanledger.enrich.merge import bears_usage
 from spanledger.enrich.money import text_from_atto
+from spanledger.enrich.notes import Claim, Seeker, Session
 from spanledger.enrich.open_traces import TraceKey
 from spanledger.enrich.payers import FIELDS
 from spanledger.enrich.read import Reader
@@ -124,7 +126,7 @@ class Trial:
     def rows(self) -> list[SpanRow]:
         """Every span taken so far; one that came several times is shown once."""
         versions = Versions(self._rules.ruleset_id, "")
-        engine = Engine(prices_for(self._rules), self._policy, _Nothing(), versions, horizon_ns=0)
+        engine = Engine(prices_for(self._rules), self._policy, _Nothing(), versions, horizon_ns=0, payers=self._rules.payers)
         engine.add(self._readings)
         verdicts = _Verdicts(engine.tick(0, final=True).events)
         counted = {dialect.name: _counted_keys(dialect) for dialect in self._rules.dialects}
@@ -149,6 +151,14 @@ class _Nothing:
     def linked(self, keys: Mapping[int, Any]) -> Iterable[TraceKey]:  # noqa: ARG002 - the protocol's
         """None."""
         return ()
+
+    def seekers(self, keys: Iterable[int]) -> Iterable[Seeker]:  # noqa: ARG002 - the protocol's
+        """None."""
+        return ()
+
+    def claims(self, sessions: Iterable[Session]) -> Mapping[Session, AbstractSet[Claim]]:  # noqa: ARG002 - the protocol's
+        """None."""
+        return {}
 
 
 class _Look(NamedTuple):

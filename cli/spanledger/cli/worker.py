@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple, Protocol
 from spanledger.cli.quarantine import Quarantine
 from spanledger.enrich.engine import Batch
 from spanledger.enrich.events import CostEvent
+from spanledger.enrich.notes import NO_NOTES, Notes
 from spanledger.enrich.open_traces import TraceKey
 from spanledger.enrich.records import Problem, Reading
 from spanledger.receiver.journal import Record
@@ -75,6 +76,7 @@ class Book(Protocol):
         open_position: int,
         booked_ns: int,
         wide: Mapping[TraceKey, AbstractSet[int]],
+        notes: Notes,
     ) -> object:
         """Store a batch; all or nothing."""
 
@@ -143,6 +145,7 @@ class Worker:
         self._events: list[CostEvent] = []
         self._readings: list[Reading] = []
         self._wide: dict[TraceKey, set[int]] = {}
+        self._notes = NO_NOTES
         self._next_commit = time.monotonic() + batch_seconds
         self._open_position = book.position
         self.stats = Stats(position=source.position, committed_position=book.position, open_position=book.position)
@@ -196,7 +199,7 @@ class Worker:
         if self._restart is None:
             raise LedgerFencedError("another writer has committed to this ledger")
         self._source, self._engine = self._restart()
-        self._events, self._readings, self._wide = [], [], {}
+        self._events, self._readings, self._wide, self._notes = [], [], {}, NO_NOTES
         self._since_commit = self._since_tick = 0
         self._overtaken = False
         position = self._book.position
@@ -229,6 +232,7 @@ class Worker:
         self._readings += batch.readings
         for key, days in batch.wide.items():
             self._wide.setdefault(key, set()).update(days)
+        self._notes = self._notes.and_then(batch.notes)
         self._since_tick = 0
         return batch.open_position
 
@@ -256,7 +260,7 @@ class Worker:
             return False
         now_ns = self._now_ns()
         waiting = self._settle(now_ns, final=final)
-        batch = Batch(self._events, self._readings, waiting, self._wide)
+        batch = Batch(self._events, self._readings, waiting, self._wide, self._notes)
         position = self._source.position
         open_position = position if waiting is None else waiting
         if batch.events or batch.readings or batch.wide or position != self._book.position or open_position != self._open_position:
@@ -269,7 +273,7 @@ class Worker:
         if time.monotonic() >= self._next_collect:
             gc.collect()
             self._next_collect = time.monotonic() + _COLLECT_SECONDS
-        self._events, self._readings, self._wide = [], [], {}
+        self._events, self._readings, self._wide, self._notes = [], [], {}, NO_NOTES
         self._since_commit = 0
         self._next_commit = time.monotonic() + self._batch_seconds
         self.stats = self.stats._replace(
@@ -284,7 +288,13 @@ class Worker:
         while True:
             try:
                 self._book.commit(
-                    batch.events, batch.readings, position=position, open_position=open_position, booked_ns=now_ns, wide=batch.wide
+                    batch.events,
+                    batch.readings,
+                    position=position,
+                    open_position=open_position,
+                    booked_ns=now_ns,
+                    wide=batch.wide,
+                    notes=batch.notes,
                 )
                 return True
             except (LedgerBusyError, LedgerFencedError):

@@ -80,7 +80,7 @@ def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int, f
     # unpacked once: this runs for every call, and a name is cheaper than an attribute
     (
         authority, trace_id, span_id, parent_span_id, start_ns, end_ns, _, operation, _,
-        resource, _, _, failed, position, received_ns, key_tenant,
+        resource, _, _, failed, position, received_ns, key_tenant, _,
     ) = reading  # fmt: skip
     (
         dialect,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from spanledger.enrich.engine import Policy
 from spanledger.enrich.failure_config import FailureConfig
 from spanledger.enrich.flag_config import FlagConfig
 from spanledger.enrich.meter_config import MeterConfig, meters_from
-from spanledger.enrich.payers import ALLOCATION, RESOURCE_PAYERS, SPAN_PAYERS, PayerRules
+from spanledger.enrich.payers import ALLOCATION, FIELDS, LINK_FIELDS, RESOURCE_PAYERS, SPAN_PAYERS, PayerRules
 from spanledger.enrich.rules import Rules, make_rules
 from spanledger.enrich.shared import SharedCost
 from spanledger.enrich.shared_config import SharedConfig, shared_from
@@ -37,6 +37,14 @@ class PayerConfig(BaseModel):
         default_factory=list, description='Attributes with a split such as {"acme": 2, "globex": 1}, asked first.'
     )
     defaults: bool = Field(default=True, description="Also ask the attributes that frameworks use.")
+    from_links: bool | list[PayerField] = Field(
+        default=False,
+        description="What calls of jobs and queues take from the spans that theirs link to, where their own trace does not say it: fields, "
+        "or true for tenant, user, session, feature, environment and initiator.",
+    )
+    from_session: bool = Field(
+        default=False, description="Calls without a tenant take the tenant (and user) that all other spans of their session agree on."
+    )
 
 
 class SettleConfig(BaseModel):
@@ -116,6 +124,8 @@ def rules_from(config: EnrichConfig) -> Rules:
         span=_merged(config.payers.span, SPAN_PAYERS, config.payers.defaults),
         resource=_merged(config.payers.resource, RESOURCE_PAYERS, config.payers.defaults),
         allocation=(*config.payers.allocation, *(ALLOCATION if config.payers.defaults else ())),
+        from_links=_link_fields(config.payers.from_links),
+        from_session=config.payers.from_session,
     )
     return make_rules(dialects, payers, meters_from(config.meters), config.failures.policy(), config.flags.rules())
 
@@ -129,6 +139,12 @@ def policy_from(config: EnrichConfig) -> Policy:
     """The engine's waiting times."""
     settle = config.settle
     return Policy(settle.quiet_seconds, settle.hold_seconds, settle.payer_wait_seconds, settle.aggregate_wait_seconds, settle.spans_max)
+
+
+def _link_fields(setting: bool | list[PayerField]) -> tuple[str, ...]:
+    """The fields in their order; not with `true` the workflow and the agent, which name what runs here and not whom it runs for."""
+    wanted: Sequence[str] = setting if isinstance(setting, list) else LINK_FIELDS if setting else ()
+    return tuple(field for field in FIELDS if field in wanted)
 
 
 def _merged(own: Mapping[PayerField, list[str]], shipped: Mapping[str, tuple[str, ...]], defaults: bool) -> dict[str, tuple[str, ...]]:

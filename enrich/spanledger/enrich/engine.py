@@ -12,12 +12,15 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from spanledger.enrich.adjust import closing, net_of
+from spanledger.enrich.beyond import Beyond
 from spanledger.enrich.book import Prices, Versions, drafts, identified, keep_price, reason_of_change, reversal, same_content
 from spanledger.enrich.charge import Charge
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.failures import SHIPPED_POLICY, FailurePolicy
 from spanledger.enrich.findings import NO_FLAGS, FlagRules, flagged
+from spanledger.enrich.notes import NO_NOTES, Notes
 from spanledger.enrich.open_traces import OpenTrace, TraceKey
+from spanledger.enrich.payers import DEFAULT_RULES, PayerRules
 from spanledger.enrich.records import Reading
 from spanledger.enrich.settle import settle
 from spanledger.enrich.trace_memory import History, StoredTrace, TraceMemory
@@ -47,21 +50,22 @@ class Policy(NamedTuple):
 class Batch(NamedTuple):
     """What a tick decided: entries to book, new spans to store, and the oldest journal position still waiting (None: none).
 
-    `wide`: traces over more than two days, with the days their spans start on, to be stored with the batch.
+    `wide`: traces over more than two days, with the days their spans start on, to be stored with the batch; so are the `notes`.
     """
 
     events: list[CostEvent]
     readings: list[Reading]
     open_position: int | None
     wide: Mapping[TraceKey, AbstractSet[int]] = MappingProxyType({})
+    notes: Notes = NO_NOTES
 
 
 class Engine:
     """Settles spans into ledger entries. Call `add` for what came, `tick` now and then, store the batches, then `committed`.
 
     `horizon_ns` is the start of the latest span the ledger holds: spans later than that cannot have stored twins. The
-    default asks the ledger always. `failures` says what failed calls cost,
-    `flags` what is remarked on calls.
+    default asks the ledger always. `failures` says what failed calls cost, `flags` what is remarked on calls, `payers` whether
+    payers are also looked for beyond a trace.
     """
 
     def __init__(
@@ -74,11 +78,13 @@ class Engine:
         horizon_ns: int | None = None,
         failures: FailurePolicy = SHIPPED_POLICY,
         flags: FlagRules = NO_FLAGS,
+        payers: PayerRules = DEFAULT_RULES,
     ) -> None:
         self._failures = failures
         self._flags = flags if flags.any else None
         self._prices, self._policy, self._versions = prices, policy, versions
         self._memory = TraceMemory(history, horizon_ns)
+        self._beyond = Beyond(payers, self._memory, history) if payers.from_links or payers.from_session else None
 
     @property
     def open_traces(self) -> int:
@@ -112,6 +118,8 @@ class Engine:
         """
         memory = self._memory
         fresh, pending = memory.take_in(), memory.pending
+        if self._beyond is not None:
+            self._beyond.take_in(fresh)
         events: list[CostEvent] = []
         done: set[TraceKey] = set()
         for key, trace in list(pending.items()):
@@ -132,11 +140,14 @@ class Engine:
                     member.settled()
                     pending.pop(member.key, None)
         waiting = [trace.position for trace in pending.values()]
-        return Batch(events, fresh, min(waiting) if waiting else None, memory.take_wide())
+        notes = NO_NOTES if self._beyond is None else self._beyond.take_notes()
+        return Batch(events, fresh, min(waiting) if waiting else None, memory.take_wide(), notes)
 
     def committed(self) -> None:
         """The last batch is in the ledger: traces that wait for nothing may leave memory, the oldest first."""
         self._memory.shrink(self._policy.spans_max)
+        if self._beyond is not None:
+            self._beyond.committed()
 
     # -- settling ----------------------------------------------------------------------------------------------------
 
@@ -146,7 +157,7 @@ class Engine:
             return _EVERYTHING
         policy = self._policy
         silence = now_ns - max(t.last_ns for t in cluster)
-        complete = all(t.complete for t in cluster)
+        complete = all(t.complete for t in cluster) and not (self._beyond is not None and any(map(self._beyond.awaits, cluster)))
         if silence >= policy.payer_wait_seconds * _SECOND_NS or (complete and silence >= policy.aggregate_wait_seconds * _SECOND_NS):
             return _EVERYTHING
         if complete:
@@ -167,6 +178,8 @@ class Engine:
         charges = settle(traces)
         if self._flags is not None:
             charges = flagged(self._flags, charges, traces)
+        if self._beyond is not None:
+            charges = self._beyond.lend(charges, cluster)
         for charge in charges:
             rows = drafts(charge, self._prices, self._versions, now_ns, self._failures)
             waits = level != _EVERYTHING and _waits(charge, rows, level)
@@ -190,6 +203,8 @@ class Engine:
         charges = settle((trace.spans,))
         if self._flags is not None:
             charges = flagged(self._flags, charges, (trace.spans,))
+        if self._beyond is not None:
+            charges = self._beyond.lend(charges, (trace,))
         for charge in charges:
             rows = drafts(charge, self._prices, self._versions, now_ns, self._failures)
             if level != _EVERYTHING and _waits(charge, rows, level):

@@ -94,6 +94,11 @@ class OpenTrace:
         self.first_ns = min(self.first_ns, first.received_ns)
         self.position = min(self.position, first.position, last.position)
 
+    def wake(self, position: int) -> None:
+        """Note that something elsewhere may have changed what is to be booked, by a span at this journal position."""
+        self.dirty = True
+        self.position = min(self.position, position)
+
     def settled(self) -> None:
         """Note that all that came so far is settled."""
         self.dirty, self.level, self.first_ns, self.position = False, -1, _NEVER, _NEVER
@@ -145,10 +150,10 @@ def supersedes(new: Reading, old: Reading) -> bool:
 
     A finished span beats an unfinished one, then the later end, then the one that tells more, then the larger by content.
     """
-    if new[:13] == old[:13] and new.key_tenant == old.key_tenant:
+    if new[:13] == old[:13] and new[15:] == old[15:]:
         return False
     return _weight(new) > _weight(old)
 
 
 def _weight(reading: Reading) -> tuple[object, ...]:
-    return (reading.end_ns > 0, reading.end_ns, detail(reading), repr((*reading[:13], reading.key_tenant)))
+    return (reading.end_ns > 0, reading.end_ns, detail(reading), repr((*reading[:13], reading.key_tenant, *reading.links)))

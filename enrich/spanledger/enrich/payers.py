@@ -18,6 +18,9 @@ from typing import Final
 FIELDS: Final = ("tenant", "user", "session", "workflow", "agent", "feature", "environment", "initiator")
 """The payer fields of a span, in the order of records.Payers."""
 
+LINK_FIELDS: Final = ("tenant", "user", "session", "feature", "environment", "initiator")
+"""Whom work is for: what is taken along span links unless configured otherwise."""
+
 PAYER_MAX: Final = 256
 """Characters of a payer value; a longer one keeps its start and a digest of the whole, so that two stay two."""
 
@@ -133,11 +136,17 @@ _PAIR: Final = re.compile(r"\s*([^=,;]+?)\s*[=:]\s*([0-9]{1,9})\s*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayerRules:
-    """Where payers are found: references by field, for spans and for resources, and where an allocation is."""
+    """Where payers are found: references by field, for spans and for resources, and where an allocation is.
+
+    `from_links`: the fields that calls take from the spans their trace links to, `from_session`: whether those without a tenant take that
+    of their session; both where nothing in the trace says it.
+    """
 
     span: Mapping[str, tuple[str, ...]]
     resource: Mapping[str, tuple[str, ...]]
     allocation: tuple[str, ...] = ALLOCATION
+    from_links: tuple[str, ...] = ()
+    from_session: bool = False
 
 
 DEFAULT_RULES: Final = PayerRules(span=SPAN_PAYERS, resource=RESOURCE_PAYERS)

@@ -33,6 +33,9 @@ _ORDERS_MAX: Final = 4 * _PLANS_MAX
 _SCOPES_MAX: Final = 2048
 _RESOURCES_MAX: Final = 2048
 _EVENTS_MAX: Final = 128
+_LINKS_READ_MAX: Final = 128
+LINKS_MAX: Final = 16
+"""A span with links to more spans of other traces works for so many that they say nothing of its payer: none is read."""
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
 _KEYS_ALWAYS: Final = ("service.name", "exception.type")
@@ -148,13 +151,14 @@ class _ScopeReader:
         self._by_values = any(map(_decided_by_values, self._dialects))
         self._usage_events = frozenset(event.encode() for dialect in self._dialects for event in dialect.usage_events)
         self._event_refs = _event_refs(self._dialects)
+        self._with_links = bool(rules.payers.from_links)
 
     def read(
         self, spans: Any, resource: Resource, about: tuple[str, str | None, int, int], readings: list[Reading], problems: list[Problem]
     ) -> None:
         """Append a reading for every span that has sane ids."""
         authority, key_tenant, position, received_ns = about
-        event_refs = self._event_refs
+        event_refs, with_links = self._event_refs, self._with_links
         scope, plans, fact, new, append = self._scope, self._plans, self._facts.__getitem__, tuple.__new__, readings.append
         for span in spans:
             trace_id, span_id, start_ns, end_ns = span.trace_id, span.span_id, span.start_time_unix_nano, span.end_time_unix_nano
@@ -193,6 +197,7 @@ class _ScopeReader:
                         position,
                         received_ns,
                         key_tenant,
+                        _links_of(span.links, trace_id) if with_links else (),
                     ),
                 )
             )
@@ -263,6 +268,19 @@ def _scope_of(data: bytes) -> tuple[str, str]:
         return "", ""
     name = message.name.decode("utf-8", "replace")[:_SCOPE_MAX]
     return name, message.version.decode("utf-8", "replace")[:_SCOPE_MAX]
+
+
+def _links_of(links: Any, trace_id: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """The spans of other traces that a span links to, sorted."""
+    found = set()
+    for data in links[:_LINKS_READ_MAX]:
+        try:
+            link = wire.Link.FromString(data)
+        except DecodeError:
+            continue
+        if len(link.trace_id) == 16 and len(link.span_id) == 8 and link.trace_id not in (trace_id, _NO_TRACE) and link.span_id != _NO_SPAN:
+            found.add((link.trace_id, link.span_id))
+    return tuple(sorted(found)) if len(found) <= LINKS_MAX and len(links) <= _LINKS_READ_MAX else ()
 
 
 def _event_refs(dialects: Iterable[Dialect]) -> dict[str, tuple[str, ...]]:

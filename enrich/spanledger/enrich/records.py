@@ -111,7 +111,8 @@ class Reading(NamedTuple):
     `authority` is the account that sent it (a key's account; "default" without keys) and `key_tenant` the tenant the key
     is bound to, if any. `operation` is the OTel GenAI operation ("chat", "embeddings", "invoke_agent", "execute_tool", …) or
     the framework's own word for a step. `scope` is "name@version". `call` is None for a span that says nothing of GenAI.
-    `position` is where the journal has its request, `received_ns` when it came.
+    `position` is where the journal has its request, `received_ns` when it came. `links` are the (trace id, span id) of spans in other
+    traces that it points at, sorted; read only where payers are taken from links.
     """
 
     authority: str
@@ -130,6 +131,7 @@ class Reading(NamedTuple):
     position: int
     received_ns: int
     key_tenant: str | None
+    links: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Problem(NamedTuple):

@@ -6,13 +6,14 @@ A trace in memory always has all its spans, those that just came and those in th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple, Protocol
 
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.link_index import LinkIndex
 from spanledger.enrich.links import response_key
+from spanledger.enrich.notes import Noted
 from spanledger.enrich.open_traces import OpenTrace, TraceKey, days_of
 from spanledger.enrich.records import DAY_NS, Reading
 
@@ -28,7 +29,7 @@ class StoredTrace(NamedTuple):
     booked: tuple[CostEvent, ...]
 
 
-class History(Protocol):
+class History(Noted, Protocol):
     """What the ledger knows of traces that are no longer in memory."""
 
     @property
@@ -59,6 +60,8 @@ class TraceMemory:
         self._links = LinkIndex(lambda: (reading for trace in self.traces.values() for reading in trace.spans.values()), history.tellers)
         self.spans_held = 0
         self._wide: dict[TraceKey, set[int]] = {}
+        self.on_recall: Callable[[OpenTrace], None] | None = None
+        """Told of each trace that came back from the ledger, before anything new is added to it."""
         self._horizon_ns = (1 << 63) if horizon_ns is None else horizon_ns
 
     @property
@@ -92,6 +95,12 @@ class TraceMemory:
                 continue  # a partner: its own spans are settled
             trace.touch(waiting or [spans[-1]._replace(position=open_position)])
             self.pending[key] = trace
+
+    def wake(self, key: TraceKey, position: int) -> None:
+        """Have a trace in memory settled again, because of what came at this journal position elsewhere."""
+        trace = self.traces[key]
+        trace.wake(position)
+        self.pending[key] = trace
 
     def shrink(self, spans_max: int) -> None:
         """Let traces that wait for nothing leave, the oldest first, until no more than so many spans are held."""
@@ -152,6 +161,8 @@ class TraceMemory:
                 # What memory knows of a span's entries is ahead of the ledger: of those, nothing is taken up.
                 trace.remember_booked([event for event in stored.booked if (event.span_id, event.split_index) not in trace.counts])
                 self.spans_held += len(trace.spans) - before
+                if self.on_recall is not None:
+                    self.on_recall(trace)
                 if known is not None:
                     trace.dirty = trace.dirty or bool(news)
                 readings += news if known is not None else trace.spans.values()

@@ -30,8 +30,10 @@ _MESSAGES: Final[dict[str, list[tuple[str, int, int, bool, str]]]] = {
         ("end_time_unix_nano", 8, _FIXED64, False, ""),
         ("attributes", 9, _BYTES, True, ""),
         ("events", 11, _BYTES, True, ""),
+        ("links", 13, _BYTES, True, ""),
         ("status", 15, _BYTES, False, ""),
     ],
+    "Link": [("trace_id", 1, _BYTES, False, ""), ("span_id", 2, _BYTES, False, "")],
     "Scope": [("name", 1, _BYTES, False, ""), ("version", 2, _BYTES, False, "")],
     "Resource": [("attributes", 1, _BYTES, True, "")],
     "ScopeSpans": [("scope", 1, _BYTES, False, ""), ("spans", 2, _MESSAGE, True, "Span")],
@@ -80,6 +82,7 @@ Span: Final = _CLASSES["Span"]
 Scope: Final = _CLASSES["Scope"]
 ResourceMessage: Final = _CLASSES["Resource"]
 Event: Final = _CLASSES["Event"]
+Link: Final = _CLASSES["Link"]
 Status: Final = _CLASSES["Status"]
 _Array, _AnyValue, _KeyValue = _CLASSES["Array"], _CLASSES["AnyValue"], _CLASSES["KeyValue"]
 

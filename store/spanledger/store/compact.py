@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spanledger.enrich.notes import linked_trace_key
 from spanledger.store.config import StoreConfig
 from spanledger.store.crash import crash_point
 from spanledger.store.days import DAY_NS, days_to_search
 from spanledger.store.errors import LedgerBusyError
 from spanledger.store.files import TABLES, DataFile, Table, data_files, partition_path, sync_folders, write_data_file
-from spanledger.store.index import IndexCache, trace_keys_of
+from spanledger.store.index import IndexCache, Keys, trace_keys, trace_keys_of
 from spanledger.store.metastore import Metastore
+from spanledger.store.noted import any_seekers, stored_keys
 from spanledger.store.rereads import without_replaced
 from spanledger.store.schema import SCHEMA_VERSION
 
@@ -172,7 +175,8 @@ class Compactor:
         return kept.sort_by(ORDER[table]), rows.num_rows - kept.num_rows
 
     def _without_chargeless(self, store: Metastore, rows: pa.Table, files: Iterable[DataFile]) -> pa.Table:
-        """The rows of traces that have an entry in the ledger, or a span that may be told of elsewhere (it has a link key).
+        """The rows of traces that have an entry in the ledger, or a span that may be told of elsewhere (it has a link key), or that others
+        take payers from.
 
         The index knows eight bytes of a trace, so a stranger may be kept; none is dropped that has an entry.
         """
@@ -189,6 +193,7 @@ class Compactor:
         keep = np.isin(keys, needed)
         for file in store.live_files("events", days=days):
             keep |= np.isin(keys, self._indexes.get(file).traces.keys)
+        keep |= np.isin(keys, _looked_to(store, rows, keep))
         # What a trace that is still open may need is never dropped.
         keep |= rows.column("position").to_numpy() >= store.last_commit().open_position
         return rows.filter(pa.array(keep))
@@ -197,6 +202,17 @@ class Compactor:
         cutoff = self._prune_before_ns(now_ns)
         pruned = all(file.is_pruned or self._to_prune(file, cutoff) for file in files)
         return write_data_file(self._root, path, table, day, rows, kept=True, is_pruned=int(pruned))
+
+
+def _looked_to(store: Metastore, rows: pa.Table, keep: NDArray[np.bool_]) -> Keys:
+    """The index keys of traces, of those not kept so far, that other traces link to for their payers."""
+    traces = {}
+    if any_seekers(store.connection):
+        left = np.flatnonzero(~keep)
+        authorities, ids = rows.column("authority").take(left).to_pylist(), rows.column("trace_id").take(left).to_pylist()
+        traces = {linked_trace_key(trace): trace[1] for trace in set(zip(authorities, ids, strict=True))}
+    sought = stored_keys(store.connection, traces)
+    return np.unique(trace_keys(b"".join(traces[key] for key in sought)))
 
 
 def _chunks(files: list[DataFile], least: int, rows_max: int) -> Iterator[list[DataFile]]:

@@ -145,5 +145,22 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE files ADD COLUMN sha256 BLOB;
     ALTER TABLE files ADD COLUMN row_sha256 BLOB
     """,
+    """
+    CREATE TABLE seekers (
+        key INTEGER NOT NULL,
+        trace_id BLOB NOT NULL,
+        authority TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        PRIMARY KEY (key, trace_id, authority, day)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE session_claims (
+        authority TEXT NOT NULL,
+        session BLOB NOT NULL,
+        field TEXT NOT NULL,
+        value BLOB NOT NULL,
+        trace_id BLOB NOT NULL,
+        PRIMARY KEY (authority, session, field, value, trace_id)
+    ) STRICT, WITHOUT ROWID
+    """,
 )
 """Each entry takes the schema one version on; entries are only ever added."""

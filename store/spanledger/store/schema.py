@@ -96,9 +96,11 @@ SPAN_FIELDS: tuple[Field, ...] = (
     Field("link_key_2", "key", True),
     Field("reread_in", "int", True),
     Field("reread_to", "int", True),
+    Field("links", "texts", True),
 )
 """A reading, flat. `dialect` is NULL for a span without a call, `usage` for a call without usage; payers are JSON of what is set;
-`reread_in` and `reread_to` are set of what a replay read again (rereads.py)."""
+`reread_in` and `reread_to` are set of what a replay read again (rereads.py);
+`links` are "trace id:span id" in hex. A file from before there were links has none of that column."""
 
 FIELDS = {"events": EVENT_FIELDS, "spans": SPAN_FIELDS}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ def to_table(readings: Sequence[Reading], link_keys: LinkKeys) -> pa.Table:
     columns: dict[str, pa.Array | pa.ChunkedArray] = {field.name: encode.column(field, values[field.name]) for field in SPAN_FIELDS[:16]}
     columns.update(_call_columns(calls))
     columns.update(_link_columns(readings, calls, link_keys))
+    columns["links"] = _links(values["links"])
     columns.update({name: pa.nulls(len(readings), pa.int64()) for name in rereads.COLUMNS})
     return pa.Table.from_arrays([columns[field.name] for field in SPAN_FIELDS], schema=SCHEMA)
 
@@ -112,6 +114,19 @@ def _link_columns(readings: Sequence[Reading], calls: Sequence[Call | None], lin
     return columns
 
 
+def _links(links: Sequence[tuple[tuple[bytes, bytes], ...]]) -> pa.Array:
+    """The links as text; nearly all spans have none."""
+    field = _FIELDS["links"]
+    if not any(links):
+        return pa.nulls(len(links), encode.ARROW_TYPES[field.type])
+    return encode.column(field, [tuple(f"{trace.hex()}:{span.hex()}" for trace, span in each) or None for each in links])
+
+
+def _links_from(texts: Sequence[str] | None) -> tuple[tuple[bytes, bytes], ...]:
+    pairs = [text.partition(":") for text in texts or ()]
+    return tuple((bytes.fromhex(trace), bytes.fromhex(span)) for trace, _, span in pairs)
+
+
 def from_table(table: pa.Table) -> list[Reading]:
     """The readings of these rows, in the order of the rows."""
     data = {name: table.column(name).to_pylist() for name in table.column_names}
@@ -134,6 +149,7 @@ def from_table(table: pa.Table) -> list[Reading]:
         data["position"],
         data["received_ns"],
         data["key_tenant"],
+        map(_links_from, data["links"]) if "links" in data else repeat((), len(calls)),
         strict=True,
     )
     return [Reading._make(row) for row in rows]

@@ -1,0 +1,63 @@
+"""Who looks for payers beyond its own trace, and what sessions claim, in the metastore: small rows beside the spans.
+
+A trace with links or a session without a tenant costs about fifty bytes, a session with a tenant about a hundred. Texts are bytes here:
+an id out of JSON may hold what SQLite's text cannot.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+
+from spanledger.enrich.notes import SEEKERS_MAX, Claim, Notes, Seeker, Session
+
+_FOUND = "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM seekers WHERE key = value)"
+_SEEKERS = "SELECT authority, trace_id, day FROM seekers WHERE key = ? ORDER BY trace_id, authority, day LIMIT ?"
+
+
+def add_notes(connection: sqlite3.Connection, notes: Notes) -> None:
+    """Store notes within the transaction of the commit that they belong to."""
+    seekers = [(key, trace_id, authority, day) for key, found in notes.seekers.items() for (authority, trace_id), day in found]
+    connection.executemany("INSERT OR IGNORE INTO seekers VALUES (?, ?, ?, ?)", seekers)
+    for (authority, session), claims in notes.claims.items():
+        at = (authority, _bytes(session))
+        connection.execute("DELETE FROM session_claims WHERE authority = ? AND session = ?", at)
+        rows = [(*at, field, _bytes(value), trace_id) for field, value, trace_id in claims]
+        connection.executemany("INSERT INTO session_claims VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def any_seekers(connection: sqlite3.Connection) -> bool:
+    """Whether anybody ever looked for payers beyond its trace."""
+    return connection.execute("SELECT 1 FROM seekers LIMIT 1").fetchone() is not None
+
+
+def stored_keys(connection: sqlite3.Connection, keys: Iterable[int]) -> list[int]:
+    """Those of the keys that have seekers."""
+    return [key for (key,) in connection.execute(_FOUND, (json.dumps(list(keys)),))]
+
+
+def stored_seekers(connection: sqlite3.Connection, keys: Iterable[int]) -> set[Seeker]:
+    """The seekers under these keys; of more than SEEKERS_MAX under one key, the first by trace id."""
+    rows = (row for key in stored_keys(connection, keys) for row in connection.execute(_SEEKERS, (key, SEEKERS_MAX)))
+    return {((authority, trace_id), day) for authority, trace_id, day in rows}
+
+
+def stored_claims(connection: sqlite3.Connection, sessions: Iterable[Session]) -> Mapping[Session, AbstractSet[Claim]]:
+    """What was claimed of these sessions; those of which nothing was are left out."""
+    found: dict[Session, AbstractSet[Claim]] = {}
+    for authority, session in sessions:
+        sql = "SELECT field, value, trace_id FROM session_claims WHERE authority = ? AND session = ?"
+        rows = connection.execute(sql, (authority, _bytes(session)))
+        if claims := {(field, _text(value), trace_id) for field, value, trace_id in rows}:
+            found[authority, session] = claims
+    return found
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")
