@@ -21,6 +21,7 @@ import numpy as np
 
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.links import link_keys
+from spanledger.enrich.notes import NO_NOTES, Claim, Notes, Seeker, Session
 from spanledger.enrich.records import Reading
 from spanledger.enrich.trace_memory import StoredTrace
 from spanledger.store.beside import PREFIX, HeldLease, Turn, check_turn, is_held
@@ -34,6 +35,7 @@ from spanledger.store.history import Files, StoredHistory, TraceKey
 from spanledger.store.index import IndexCache, index_table, trace_keys
 from spanledger.store.metastore import TELLERS_MAX, Commit, Metastore, Teller
 from spanledger.store.rereads import Reread, marked
+from spanledger.store.noted import add_notes, stored_claims, stored_seekers
 from spanledger.store.runs import Run, add_run
 from spanledger.store.schema import SCHEMA_VERSION
 from spanledger.store.seal import Seal
@@ -145,17 +147,18 @@ class Ledger:
         open_position: int,
         booked_ns: int,
         wide: Mapping[TraceKey, AbstractSet[int]] = MappingProxyType({}),
+        notes: Notes = NO_NOTES,
     ) -> None:
         """Book entries and spans and move the journal position, durably and all at once.
 
         `events` are numbered in their order. `booked_ns` is the time of the commit, UTC. `wide`
-        says on which days the spans of traces start that lie on days apart. Raises RowError if a record does not fit
-        the schema (nothing is written), LedgerFencedError if another writer has committed since.
+        says on which days the spans of traces start that lie on days apart, `notes` who looks for payers elsewhere. Raises RowError if a
+        record does not fit the schema (nothing is written), LedgerFencedError if another writer has committed since.
         """
         if position < self.position:
             raise ValueError(f"the journal position cannot go back from {self.position} to {position}")
         commit = self._last._replace(position=position, open_position=open_position, booked_ns=booked_ns)
-        self._commit(commit, self._tables(events, readings), _tellers(readings), wide)
+        self._commit(commit, self._tables(events, readings), _tellers(readings), wide, notes=notes)
 
     def turn(self) -> Turn:
         """Whether the keeper of the ledger may commit now, must wait for an outsider, or must first take in what one has committed."""
@@ -212,6 +215,7 @@ class Ledger:
         told: AbstractSet[Teller],
         wide: Mapping[TraceKey, AbstractSet[int]],
         *,
+        notes: Notes = NO_NOTES,
         run: Run | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> None:
@@ -250,6 +254,7 @@ class Ledger:
 
         def within(connection: sqlite3.Connection) -> None:
             check_turn(connection, hold)
+            add_notes(connection, notes)
             if run is not None:
                 add_run(connection, run, booked, money, number, commit.booked_ns)
             append(self.data_dir, connection, commit, sealed)
@@ -343,6 +348,14 @@ class Ledger:
     def linked(self, keys: Mapping[int, AbstractSet[int]]) -> Iterable[TraceKey]:
         """The traces with a stored span that has one of these link keys on one of these days or their neighbours."""
         return self._history.linked(keys)
+
+    def seekers(self, keys: Iterable[int]) -> Iterable[Seeker]:
+        """The traces that are noted under these keys as looking for payers there."""
+        return stored_seekers(self.metastore.connection, keys)
+
+    def claims(self, sessions: Iterable[Session]) -> Mapping[Session, AbstractSet[Claim]]:
+        """What was claimed of these sessions."""
+        return stored_claims(self.metastore.connection, sessions)
 
     def close(self) -> None:
         """Close the metastore and give up the right to write."""
