@@ -23,12 +23,14 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "cli/spanledger/cli/commands/*.py": ("tests/cli/test_app.py",),
     "cli/spanledger/cli/config_reference.py": ("tests/test_docs.py",),
     "cli/spanledger/cli/explaining.py": ("tests/cli/test_explain.py",),
-    "cli/spanledger/cli/explanation_text.py": ("tests/cli/test_explain.py",),
+    "cli/spanledger/cli/explanation_pages.py": ("tests/cli/test_explain.py",),
+    "cli/spanledger/cli/meanings.py": ("tests/cli/test_explain.py",),
     "cli/spanledger/cli/filters.py": ("tests/cli/test_reports.py",),
     "cli/spanledger/cli/findings.py": ("tests/cli/test_doctor.py",),
     "cli/spanledger/cli/lazy.py": ("tests/cli/test_app.py",),
     "cli/spanledger/cli/options.py": ("tests/cli/test_app.py",),
     "cli/spanledger/cli/parts.py": ("tests/cli/test_worker.py",),
+    "cli/spanledger/cli/progress.py": ("tests/cli/test_backup.py",),
     "cli/spanledger/cli/reference.py": ("tests/test_docs.py",),
     "cli/spanledger/cli/serving.py": ("tests/cli/test_server.py",),
     "cli/spanledger/cli/worker_process.py": ("tests/cli/test_supervisor.py",),
@@ -57,6 +59,7 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "store/spanledger/store/errors.py": ("tests/store/test_metastore.py",),
     "store/spanledger/store/files.py": ("tests/store/test_ledger.py", "tests/store/test_crash.py"),
     "store/spanledger/store/migrations.py": ("tests/store/test_metastore.py",),
+    "store/spanledger/store/snapshots.py": ("tests/cli/test_backup.py",),
     "store/spanledger/store/schema.py": ("tests/store/test_event_rows.py", "tests/store/test_span_rows.py"),
 }
 """Modules (or all that match a pattern) without a test file of their own name, and where they are tested instead: small pieces that

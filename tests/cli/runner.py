@@ -95,6 +95,13 @@ class Server:
         self.process.kill()
         self.process.wait()
 
+    def wait_for_some(self, data: Path, count: int) -> None:
+        """Until there are at least `count` events."""
+        deadline = time.monotonic() + 30
+        while not (data / "meta.sqlite").exists() or len(events(data)) < count:
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.1)
+
     def wait_for(self, data: Path, count: int) -> list[dict[str, Any]]:
         """The net events, once there are `count` of them."""
         deadline = time.monotonic() + 30

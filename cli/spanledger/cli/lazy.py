@@ -20,9 +20,11 @@ COMMANDS: dict[str, str] = {
     "doctor": "What was not metered, priced or attributed, and the fix.",
     "dialects": "See how spans are read: the emitters known, and files of yours.",
     "prices": "Look into the price catalog.",
-    "keys": "Create, list and revoke API keys.",
+    "keys": "Create, list, rotate and revoke API keys.",
     "tenants": "Plans, departments and parents of tenants, with dates.",
     "config": "Show and check the configuration.",
+    "backup": "Copy a data folder, also of a running server.",
+    "restore": "Make a data folder of a backup.",
     "compact": "Rewrite small ledger files into large ones.",
     "demo": "See it work: server, SDK workload and report in seconds.",
 }
