@@ -289,7 +289,7 @@ class Ledger:
         from spanledger.store import event_rows  # Arrow: see files.write_parquet
 
         found: list[tuple[Table, int, pa.Table]] = []
-        for day, rows in _by_day_and_trace(events, self.config).items():
+        for day, rows in by_day_and_trace(events, self.config).items():
             numbers = [self._last.entries_total + 1 + i for i in rows]
             found.append(("events", day, event_rows.to_table([events[i] for i in rows], numbers)))
         return found
@@ -299,7 +299,7 @@ class Ledger:
 
         return [
             ("spans", day, span_rows.to_table([readings[i] for i in rows], link_keys))
-            for day, rows in _by_day_and_trace(readings, self.config).items()
+            for day, rows in by_day_and_trace(readings, self.config).items()
         ]
 
     def _live_files(self) -> Files:
@@ -414,7 +414,7 @@ def _take_lock(path: Path) -> int:
     return handle
 
 
-def _by_day_and_trace(records: Sequence[CostEvent] | Sequence[Reading], config: StoreConfig) -> dict[int, list[int]]:
+def by_day_and_trace(records: Sequence[CostEvent] | Sequence[Reading], config: StoreConfig) -> dict[int, list[int]]:
     """The numbers of the records by partition; within one, those of a trace stand together, in their order.
 
     Equal ids in neighbouring rows cost next to nothing, and a look-up of a trace reads one place of the file.
