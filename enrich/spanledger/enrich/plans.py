@@ -27,6 +27,8 @@ COMMON: Final = (
 """The units of a usage without extras, in the order of its lines."""
 EVER_NS: Final = (-(2**63), 2**63)
 """From before everything to after everything."""
+ANY_REGION: Final = "*"
+"""In a context: any region that a call names, but not "global"."""
 _MINUTE_NS: Final = 60_000_000_000
 _DAY_MINUTES: Final = 1440
 
@@ -129,7 +131,11 @@ class Resolution:
 
 def fits(context: Iterable[tuple[str, str]], tier: str, region: str) -> bool:
     """Whether a call in a service tier ("" is standard) and region (lower case) is what a context asks for."""
-    return all((key == "service_tier" and value == tier) or (key == "region" and value == region) for key, value in context)
+    return all(
+        (key == "service_tier" and value == tier)
+        or (key == "region" and (value == region or (value == ANY_REGION and region not in ("", "global"))))
+        for key, value in context
+    )
 
 
 def _holds(held: Held, at_ns: int) -> bool:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from spanledger.enrich.catalog.importers.amounts import MILLION, clean
-from spanledger.enrich.catalog.rows import Rate
+from spanledger.enrich.catalog.rows import MULTIPLIER, Rate
 from spanledger.enrich.providers import catalog_provider
 
 _TOKEN_KEYS = {
@@ -39,6 +39,12 @@ _PIECE_KEYS = {
     "annotation_cost_per_page": ("annotated_pages", 1),
     "code_interpreter_cost_per_session": ("code_interpreter_sessions", 1),
     "google_maps_grounding_cost_per_query": ("maps_grounding_requests", 1),
+}
+_UPLIFTS = {
+    # key: the region whose calls cost that many times as much
+    "regional_processing_uplift_multiplier_eu": "eu",
+    "regional_processing_uplift_multiplier_us": "us",
+    "regional_endpoint_uplift_multiplier": "*",
 }
 _TIERS = "batches|flex|priority|ultrafast|balanced|decisions"
 _KEY = re.compile(rf"(?P<base>.+?)(?:_above_(?P<thousands>[0-9]+)k_tokens)?(?:_(?P<tier>{_TIERS}))?")
@@ -97,6 +103,7 @@ def _rates(value: dict[str, Any], provider: str) -> Iterator[Rate]:
             unit, per = _PIECE_KEYS[match["base"]]
             yield from _rate(unit, amount, per, _context(match["tier"]))
     yield from _seconds(value, mode)
+    yield from _uplifts(value)
     if "input_cost_per_query" in value and mode in ("rerank", "search"):
         yield from _rate("search_units" if mode == "rerank" else "web_search_requests", value["input_cost_per_query"], 1, ())
     yield from _searches(value.get("search_context_cost_per_query") or {})
@@ -125,6 +132,14 @@ def _seconds(value: dict[str, Any], mode: str) -> Iterator[Rate]:
         yield from _rate("output_audio_ms", value["output_cost_per_second"], 1000, ())
     elif mode == "video_generation" and "output_cost_per_second" in value:
         yield from _rate("output_video_ms", value["output_cost_per_second"], 1000, ())
+
+
+def _uplifts(value: dict[str, Any]) -> Iterator[Rate]:
+    """What calls in a region cost more, as multipliers of all token rates."""
+    specific = value.get("provider_specific_entry") or {}
+    named = {region: value[key] for key, region in _UPLIFTS.items() if key in value}
+    for region, factor in {**named, **({"us": specific["us"]} if "us" in specific else {})}.items():
+        yield Rate(MULTIPLIER, clean(Decimal(factor))[0], 1, (("region", region),))
 
 
 def _searches(by_size: dict[str, str]) -> Iterator[Rate]:
