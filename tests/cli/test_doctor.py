@@ -9,7 +9,7 @@ import pytest
 from spanledger.cli.findings import NAMES
 from tests.cli.ledgers import small_ledger
 from tests.cli.otlp import as_protobuf, chat
-from tests.cli.runner import spanledger
+from tests.cli.runner import events, spanledger
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,21 @@ def test_a_failed_call_is_no_finding_but_a_silent_one_is(tmp_path: Path) -> None
     (tmp_path / "a.pb").write_bytes(as_protobuf(chat(1, 1, input_tokens=None, output_tokens=None)))
     assert spanledger("ingest", "--data", tmp_path / "data", tmp_path / "a.pb").code == 0
     assert "unmetered" in spanledger("doctor", "--data", tmp_path / "data").out
+
+
+def test_the_emitters_cost_is_compared_with_ours(tmp_path: Path) -> None:
+    """Ours is 0.00021: half a percent more is no finding, two percent are; both are kept."""
+    alike = chat(1, 1, attributes={"gen_ai.usage.cost": 0.000211})
+    other = chat(2, 2, attributes={"gen_ai.usage.cost": 0.000215})
+    (tmp_path / "a.pb").write_bytes(as_protobuf(alike, other))
+    assert spanledger("ingest", "--data", tmp_path / "data", tmp_path / "a.pb").code == 0
+    [found] = spanledger("doctor", "--data", tmp_path / "data", "--format", "jsonl").rows()
+    assert (found["finding"], found["number"], found["example"]) == ("cost_differs", 1, f"{2:016x}")
+    assert found["about"].endswith("reported 0.000215, ours 0.00021")
+    assert [(event["emitter_cost_usd"], event["cost_usd"]) for event in events(tmp_path / "data")] == [
+        ("0.000211", "0.00021"),
+        ("0.000215", "0.00021"),
+    ]
 
 
 def test_all_is_well(tmp_path: Path) -> None:

@@ -129,6 +129,13 @@ def test_extra_units_beside_a_total_are_added_to_it() -> None:
     assert usage(reckoned) == Usage(130, 50, extra=(("input_compaction_tokens", 30), ("web_search_requests", 2)))
 
 
+def test_what_is_counted_beside_tokens_needs_no_totals() -> None:
+    """Search units alone are a usage; a part of a total that is not there is none."""
+    shape = Shape(name="s", extra={"input_audio_tokens": ("a",), "search_units": ("b",)}, inside=("input_audio_tokens",))
+    assert usage(reckon(shape, [*counts(), 30, 2], [])) == Usage(extra=(("search_units", 2),))
+    assert reckon(shape, [*counts(), 30, 0], []).usage is None
+
+
 @given(
     st.lists(st.none() | st.integers(0, COUNT_MAX), min_size=8, max_size=8),
     st.sampled_from(

@@ -70,17 +70,18 @@ def _of_entries(ledger: Ledger, window: Range, as_of_ns: int | None) -> list[Fin
     with snapshot(ledger, window) as connection:
         current = standing(connection, f"(SELECT * FROM entries WHERE {where.sql})")  # noqa: S608 - allow-listed names, bound values
 
-        def rows(condition: str, about: str) -> list[Any]:
+        def rows(condition: str, about: str, together: str = "''") -> list[Any]:
             query = (
-                f"SELECT {about} AS about, count(*), lower(hex(min(span_id))) FROM ({current}) WHERE {condition}"  # noqa: S608 - as above
+                f"SELECT {about} AS about, count(*), lower(hex(min(span_id))), {together} FROM ({current}) WHERE {condition}"  # noqa: S608 - as above
                 f" GROUP BY about ORDER BY count(*) DESC, about LIMIT {_ABOUT_MAX}"
             )
             return connection.execute(query, where.values).fetchall()
 
         for check in CHECKS:
-            found += [Finding(check.name, count, about, example, check.fix) for about, count, example in rows(check.where, check.about)]
+            for about, count, example, together in rows(check.where, check.about, check.together):
+                found.append(Finding(check.name, count, f"{about}{together}" if about else about, example, check.fix))
         flagged = rows("len(flags) > 0", "unnest(flags)")
-        return found + [Finding("flagged", count, flag, example, FLAGGED_FIX) for flag, count, example in flagged]
+        return found + [Finding("flagged", count, flag, example, FLAGGED_FIX) for flag, count, example, _ in flagged]
 
 
 def _behind(folder: DataFolder, position: int) -> list[Finding]:

@@ -6,15 +6,18 @@ from typing import Final, NamedTuple
 
 
 class Check(NamedTuple):
-    """One kind of finding: which current entries have it, what to show of them, and the remedy."""
+    """One kind of finding: which current entries have it, what to show of them (`about` of each, `together` of all alike), the remedy."""
 
     name: str
     where: str
     about: str
     fix: str
+    together: str = "''"
 
 
 _MODEL: Final = "concat_ws(' ', provider, coalesce(response_model, request_model))"
+_PLAIN: Final = "rtrim(rtrim(CAST({} AS VARCHAR), '0'), '.')"
+_COSTS: Final = f"concat(': reported ', {_PLAIN.format('sum(emitter_cost_usd)')}, ', ours ', {_PLAIN.format('sum(cost_usd)')})"
 _CALLER: Final = "concat_ws(' ', 'service', coalesce(service, '?'), '/', dialect)"
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -62,9 +65,10 @@ CHECKS: Final[tuple[Check, ...]] = (
     ),
     Check(
         "cost_differs",
-        "abs(emitter_cost_usd - cost_usd) > cost_usd / 100",
+        "abs(emitter_cost_usd - cost_usd) * 100 > cost_usd",
         f"concat_ws(' ', {_MODEL}, '/', dialect)",
         "the emitter reports another cost than the catalog gives: compare `spanledger explain` with the emitter's prices",
+        _COSTS,
     ),
     Check(
         "far_dated",

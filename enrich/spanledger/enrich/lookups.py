@@ -14,12 +14,16 @@ FactMap = Mapping[Any, Any]
 
 
 class Lookups(NamedTuple):
-    """What a set of keys leaves of a shape: `plain` and `refs` are (index into the counts, attribute or reference), `size` the counts."""
+    """What a set of keys leaves of a shape: `plain` and `refs` are (index into the counts, attribute or reference), `size` the counts.
+
+    `scaled` are (index, reference, factor) of quantities that are given in larger units.
+    """
 
     shape: Shape
     plain: tuple[tuple[int, str], ...]
     refs: tuple[tuple[int, str], ...]
     size: int
+    scaled: tuple[tuple[int, str, int], ...] = ()
 
 
 def present(refs: tuple[str, ...], keys: frozenset[str]) -> tuple[str, ...]:
@@ -32,13 +36,16 @@ def lookups_of(shape: Shape, keys: frozenset[str]) -> Lookups | None:
     extras = sorted(shape.extra)
     lists = [*(getattr(shape, part) for part in SHAPE_PARTS), *(shape.extra[unit] for unit in extras)]
     found = [(place, ref) for place, refs in enumerate(lists) for ref in refs if split_ref(ref)[0] in keys]
-    if not any(place < EXTRA for place, _ in found):
+    if not found:
         return None
+    scaled = tuple((place, ref, shape.scaled[ref]) for place, ref in found if ref in shape.scaled)
+    found = [(place, ref) for place, ref in found if ref not in shape.scaled]
     plain = [(place, ref) for place, ref in found if "#" not in ref]
     more = [(place, ref) for place, ref in found if "#" in ref]
     if any(place in {p for p, _ in plain} for place, _ in more):  # one order of preference for both
         plain, more = [], found
-    return Lookups(shape, tuple(plain), tuple(more), len(lists) if any(place >= EXTRA for place, _ in found) else EXTRA)
+    has_extras = bool(scaled) or any(place >= EXTRA for place, _ in found)
+    return Lookups(shape, tuple(plain), tuple(more), len(lists) if has_extras else EXTRA, scaled)
 
 
 def usual_getter(dialect: Dialect, lookups: tuple[Lookups | None, ...]) -> tuple[Callable[[FactMap], Any] | None, str]:
@@ -46,7 +53,14 @@ def usual_getter(dialect: Dialect, lookups: tuple[Lookups | None, ...]) -> tuple
 
     That is: one shape without condition, each count at one plain attribute, every part inside its total, nothing else asked for.
     """
-    if len(lookups) != 1 or lookups[0] is None or lookups[0].refs or dialect.shapes[0].when != ALWAYS or dialect.json_scalars:
+    if (
+        len(lookups) != 1
+        or lookups[0] is None
+        or lookups[0].refs
+        or lookups[0].scaled
+        or dialect.shapes[0].when != ALWAYS
+        or dialect.json_scalars
+    ):
         return None, ""
     shape, places = dialect.shapes[0], dict(lookups[0].plain)
     parts = {READ: "cache_read", WRITE: "cache_write", REASONING: "reasoning"}

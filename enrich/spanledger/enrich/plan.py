@@ -14,10 +14,11 @@ from spanledger.enrich.dialects.dialect import Dialect, condition_refs, conditio
 from spanledger.enrich.interpret import PayerRefs, What, payer_refs, read_payers, read_what
 from spanledger.enrich.kept import PRUNED_PREFIX
 from spanledger.enrich.lookups import FactMap, getter, lookups_of, present, usual_getter
+from spanledger.enrich.meters import whole_quantity
 from spanledger.enrich.payers import FIELDS, PayerRules
 from spanledger.enrich.records import Call, Kind, Payers, Usage, UsageState
 from spanledger.enrich.refs import split_ref
-from spanledger.enrich.usage import COUNT_MAX, reckon, sane_count
+from spanledger.enrich.usage import COUNT_MAX, Reckoned, reckon, sane_count
 from spanledger.enrich.view import TEXT_MAX, View
 
 _MEMO_MAX: Final = 8192
@@ -173,8 +174,9 @@ class Plan:
         return None
 
     def _read_usage(self, what: What, facts: FactMap, span: Any) -> tuple[Usage | None, str, tuple[str, ...], UsageState]:
-        """(usage, basis, flags, state) of the first shape that applies and counts something."""
+        """(usage, basis, flags, state) of the first shape that applies and counts tokens, or else anything."""
         odd: list[str] = []
+        beside: Reckoned | None = None
         for index in what.shapes:
             lookups = self._lookups[index]
             if lookups is None:
@@ -189,9 +191,17 @@ class Plan:
                 for place, ref in lookups.refs:
                     if counts[place] is None:
                         counts[place] = sane_count(view.get(ref), odd)
+            for place, ref, factor in lookups.scaled:
+                if counts[place] is None:
+                    counts[place] = whole_quantity(self._view(facts, span).get(ref), factor)
             reckoned = reckon(lookups.shape, counts, odd)
-            if reckoned.usage is not None:
+            if reckoned.usage is None:
+                continue
+            if reckoned.usage.input_tokens is not None or reckoned.usage.output_tokens is not None:
                 return _judged(what, reckoned.usage, reckoned.basis, reckoned.flags)
+            beside = beside or reckoned
+        if beside is not None and beside.usage is not None:
+            return _judged(what, beside.usage, beside.basis, beside.flags)
         return None, "", tuple(sorted(set(odd))), "missing"
 
     def _view(self, facts: FactMap, span: Any) -> View:

@@ -53,7 +53,7 @@ def sane_count(value: object, flags: list[str]) -> int | None:
 
 
 def reckon(shape: Shape, counts: list[int | None], flags: list[str]) -> Reckoned:
-    """Canonical usage of the counts that a shape found on a span; no usage where neither total is there."""
+    """Canonical usage of the counts that a shape found on a span; no usage where neither a total nor anything beside them is there."""
     for part in shape.zero_is_unknown:
         index = _INDEX[part]
         if counts[index] == 0:
@@ -63,7 +63,7 @@ def reckon(shape: Shape, counts: list[int | None], flags: list[str]) -> Reckoned
     if counts[INPUT] is None and counts[OUTPUT] is None:
         counts[INPUT] = _input_of_total(counts)
         if counts[INPUT] is None:
-            return Reckoned(None, "", tuple(sorted(set(flags))))
+            return _without_totals(shape, counts, flags)
     extras = sorted(shape.extra)
     _rest_of_total(shape, counts)
     cache_note = _read_input(shape, counts, extras, flags)
@@ -94,6 +94,13 @@ _INDEX: Final = {
     "cache_write_1h": WRITE_1H,
     "reasoning": REASONING,
 }
+
+
+def _without_totals(shape: Shape, counts: list[int | None], flags: list[str]) -> Reckoned:
+    """What is counted in other units than tokens; parts of totals that are not there say nothing."""
+    beside = zip(sorted(shape.extra), counts[EXTRA:], strict=False)
+    more = tuple((unit, count) for unit, count in beside if count and not unit.endswith("_tokens"))
+    return Reckoned(Usage(extra=more) if more else None, shape.name if more else "", tuple(sorted(set(flags))))
 
 
 def _index_of(part: str) -> int | None:

@@ -24,7 +24,11 @@ OPERATIONS: Final = MappingProxyType(
         "generate_image": "inference:image_generation",
         "audio": "inference:audio",
         "speech": "inference:speech",
+        "text_to_speech": "inference:speech",
+        "tts": "inference:speech",
         "transcription": "inference:transcription",
+        "speech_to_text": "inference:transcription",
+        "stt": "inference:transcription",
         "moderation": "inference:moderation",
         "responses": "inference:chat",
         "acompletion": "inference:chat",
@@ -169,6 +173,23 @@ MODALITIES: Final = MappingProxyType(
 )
 """The conventions' modality splits; text is the rest of the total and not counted apart."""
 
+BESIDE: Final = MappingProxyType(
+    {
+        "audio_ms": ("gen_ai.usage.audio_seconds", "gen_ai.response.audio.duration", "gen_ai.request.audio_duration"),
+        "images": ("gen_ai.usage.images",),
+        "input_characters": ("gen_ai.usage.input_characters", "gen_ai.usage.characters"),
+        "search_units": ("gen_ai.usage.search_units", "cohere.usage.search_units"),
+        "web_search_requests": (
+            "gen_ai.usage.web_search_requests",
+            "gen_ai.usage.server_tool_use.web_search_requests",
+            "gen_ai.usage.details.web_search_requests",
+        ),
+    }
+)
+"""What is counted beside tokens, or instead of them. The conventions have no names for these: the durations are OpenLIT's (1.45), the
+details pydantic-ai's, `cohere.usage.*` is Brokle's, the rest is how a hand-made span would continue the conventions' own names."""
+SECONDS: Final = MappingProxyType(dict.fromkeys(BESIDE["audio_ms"], 1000))
+
 ALL_PARTS: Final = ("cache_read", "cache_write", "reasoning", *MODALITIES)
 
 SEMCONV_USAGE: Final = Shape(
@@ -181,7 +202,8 @@ SEMCONV_USAGE: Final = Shape(
     cache_write_5m=CACHE_WRITE_5M,
     cache_write_1h=CACHE_WRITE_1H,
     reasoning=REASONING,
-    extra=MODALITIES,
+    extra=MappingProxyType({**MODALITIES, **BESIDE}),
     inside=ALL_PARTS,
+    scaled=SECONDS,
 )
 """The conventions' own reading: both totals include everything ("SHOULD include cached tokens", v1.40 and later)."""

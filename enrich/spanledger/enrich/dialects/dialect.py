@@ -75,6 +75,8 @@ class Shape:
     spans tell of a call after it has ended.
     `extra`: further quantities by unit ("input_audio_tokens", "web_search_requests", …; see records.Usage).
     `in_total` says to which total an extra part belongs when it is outside: "input" or "output" by the unit's first word.
+    Units that do not end in "_tokens" are beside the totals, and may be all that a span counts (search units, images, characters).
+    `scaled`: reference -> factor of an extra that the emitter gives in larger units, also as a fraction (seconds of audio: 1000).
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -95,6 +97,7 @@ class Shape:
     rest_of_total: str = ""
     zero_is_unknown: tuple[str, ...] = ()
     untold: tuple[str, ...] = ()
+    scaled: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from spanledger.enrich.dialects import (
     openlit,
     openllmetry,
     otel_genai,
+    pipecat,
     pydantic_ai,
     vercel_ai,
 )
@@ -36,6 +37,7 @@ _FAMILIES: Final = (
     openllmetry,
     openlit,
     pydantic_ai,
+    pipecat,
     agent_frameworks,
     litellm,
     vercel_ai,
