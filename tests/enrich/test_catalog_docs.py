@@ -20,7 +20,7 @@ def test_every_field_of_a_rate_is_documented() -> None:
 
 
 def test_every_reason_is_documented_and_there_are_no_others() -> None:
-    code = "".join((ROOT / "enrich" / "spanledger" / "enrich" / name).read_text(encoding="utf-8") for name in ("price.py", "rates.py"))
+    code = "".join((ROOT / "enrich" / "spanledger" / "enrich" / name).read_text(encoding="utf-8") for name in ("price.py", "plans.py"))
     assert [reason for reason in REASONS if f"`{reason}" not in TEXT or f'"{reason}' not in code] == []
 
 

@@ -124,6 +124,8 @@ class Resolution:
             return Plan((), "not_effective_yet")
         chosen = {unit: choose(held for held in active if held.rate.unit == unit) for unit in sorted({held.rate.unit for held in active})}
         times = [held for held in self._multipliers if _holds(held, at_ns)]
+        if self._multipliers and at_ns < min(held.from_ns for held in self._multipliers):
+            return Plan((), "not_effective_yet")  # what the region cost before its surcharge is known is not known
         factor = next(iter(choose(times)), None) if times else None
         steps = steps_of(held.rate for some in chosen.values() for held in some)
         return Plan(tuple(_level(step, chosen, factor, frozenset(ever_tier - now_tier)) for step in steps), None, now_tier)

@@ -84,6 +84,11 @@ class PriceBook:
         self._agreements = Agreements(terms.config) if terms is not None else None
         self._deals: dict[tuple[str | None, ...], tuple[_Deal, ...]] = {}
 
+    @property
+    def own_tenants(self) -> frozenset[str]:
+        """The tenants that have something of their own: the calls of all others are priced alike."""
+        return self._agreements.tenants if self._agreements is not None else frozenset()
+
     def price(self, call: Call, start_ns: int, tenant: str | None = None) -> Priced:
         """What a call that started then costs, and is charged the tenant."""
         agreements = self._agreements

@@ -17,6 +17,8 @@ Match: TypeAlias = Sequence[Any]
 
 OVERLAY, BASE, FILL = 2, 1, 0
 """Ranks: our own overlay, genai-prices, and LiteLLM where genai-prices says nothing."""
+RANK_NAMES = {OVERLAY: "overlay", BASE: "base", FILL: "fill"}
+"""What they are called where people write them."""
 RANKS = 3
 """How many there are: entries of a file on top of another count theirs from there."""
 

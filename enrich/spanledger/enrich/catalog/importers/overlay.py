@@ -10,8 +10,8 @@ from spanledger.enrich.catalog.rows import OVERLAY, Entry, Rate
 from spanledger.enrich.money import rational_from_text
 from spanledger.enrich.plans import unix_ns
 
-_ENTRY_KEYS = {"provider", "models", "match", "source", "verified_on", "note", "rates"}
-_RATE_KEYS = {"unit", "amount", "per", "context", "threshold", "op", "window", "from", "to", "minimum", "increment"}
+_ENTRY_KEYS = {"provider", "models", "match", "source", "verified_on", "note", "rates", "model", "rank", "order"}
+_RATE_KEYS = {"unit", "amount", "per", "context", "threshold", "op", "window", "from", "to", "minimum", "increment", "kind"}
 _WINDOW: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:[01][0-9]|2[0-3]):[0-5][0-9](?: [1-7]-[1-7])?")
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from spanledger.enrich.catalog.importers import overlay
-from spanledger.enrich.catalog.rows import MULTIPLIER, OVERLAY, Entry, Match, Rate
+from spanledger.enrich.catalog.importers.overlay import check_match
+from spanledger.enrich.catalog.rows import MULTIPLIER, OVERLAY, RANK_NAMES, Entry, Match, Rate, canonical_json
 from spanledger.enrich.money import rational_from_text
 from spanledger.enrich.plans import unix_ns
 from spanledger.enrich.providers import canonical_provider
@@ -33,9 +36,27 @@ COLUMNS: Final[dict[str, str]] = {
     "increment": "Quantities are rounded up to a multiple of this",
     "source": "Where the price is from",
     "verified_on": "The day it was read",
+    "context": "Further conditions, as exported catalogs have them: route=eu",
+    "effective_kind": "published or observed; as the next three, for exported catalogs",
+    "match": "Which names the model stands for, as JSON",
+    "rank": "base, fill or overlay",
+    "order": "The place among the provider's models",
 }
 _REQUIRED: Final = ("provider", "model", "unit", "amount", "per")
 _ROWS_MAX: Final = 1_000_000
+_ORDER: Final = re.compile(r"-?[0-9]{1,9}")
+
+
+class _Head(NamedTuple):
+    """What the rows of one entry have in common, as text."""
+
+    provider: str
+    model: str
+    source: str
+    verified_on: str
+    match: str
+    rank: str
+    order: str
 
 
 def read_csv(data: bytes, source: str) -> list[Entry]:
@@ -51,7 +72,7 @@ def read_csv(data: bytes, source: str) -> list[Entry]:
         raise ValueError(f"unknown column {', '.join(unknown)}: there are {', '.join(COLUMNS)}")
     if missing := [name for name in _REQUIRED if name not in header]:
         raise ValueError(f"column {', '.join(missing)} is missing")
-    rows: dict[tuple[str, str, str, str], list[Rate]] = {}
+    rows: dict[_Head, list[Rate]] = {}
     try:
         for row in table:
             key, rate = _row(row, source)
@@ -66,7 +87,7 @@ def read_csv(data: bytes, source: str) -> list[Entry]:
     return [_entry(key, order, tuple(sorted(rates))) for order, (key, rates) in enumerate(rows.items())]
 
 
-def _row(row: dict[str, Any], source: str) -> tuple[tuple[str, str, str, str], Rate]:
+def _row(row: dict[str, Any], source: str) -> tuple[_Head, Rate]:
     if None in row or None in row.values():
         raise ValueError("it has not as many fields as the header")
     said = {name: str(value).strip() for name, value in row.items()}
@@ -78,24 +99,53 @@ def _row(row: dict[str, Any], source: str) -> tuple[tuple[str, str, str, str], R
         unit=said["unit"],
         amount=said["amount"],
         per=_whole(said["per"], "per", least=1),
-        context=tuple(sorted(context.items())),
+        context=tuple(sorted({**_context(said.get("context", "")), **context}.items())),
         threshold=_whole(said.get("threshold", ""), "threshold"),
         op=said.get("op", ""),
         window=said.get("window", ""),
         effective_from=start,
         effective_to=end,
-        effective_kind="published" if start or end else "",
+        effective_kind=(said.get("effective_kind") or "published") if start or end else "",
         minimum=_whole(said.get("minimum", ""), "minimum"),
         increment=_whole(said.get("increment", ""), "increment"),
     )
     check(rate)
-    provider = canonical_provider(said["provider"]) or said["provider"].lower()
-    return (provider, said["model"].lower(), said.get("source") or source, _moment(said.get("verified_on", ""))), rate
+    return _head(said, source), rate
 
 
-def _entry(key: tuple[str, str, str, str], order: int, rates: tuple[Rate, ...]) -> Entry:
-    provider, model, source, verified_on = key
-    return Entry(provider, model, OVERLAY, order, match_of(model), source, verified_on, rates)
+def _head(said: dict[str, str], source: str) -> _Head:
+    """What the row's entry is. Names of an exported catalog, which has matches, stay as they are."""
+    rank, order = said.get("rank") or RANK_NAMES[OVERLAY], said.get("order", "")
+    if rank not in RANK_NAMES.values() or (order and not _ORDER.fullmatch(order)):
+        raise ValueError(f"rank is one of {', '.join(RANK_NAMES.values())}, order a whole number: not {rank} {order}")
+    provider, model, match = said["provider"], said["model"], said.get("match", "")
+    if match:
+        check_match(match_from(match))
+    else:
+        provider, model = canonical_provider(provider) or provider.lower(), model.lower()
+        match = canonical_json(match_of(model))
+    return _Head(provider, model, said.get("source") or source, _moment(said.get("verified_on", "")), match, rank, order)
+
+
+def match_from(text: str) -> Match:
+    """A match from its JSON. Raises ValueError."""
+    found = json.loads(text)
+    if not isinstance(found, list):
+        raise ValueError(f"{text[:80]} is no match")
+    return found
+
+
+def _context(text: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split()]
+    if not all(key and value for key, _, value in pairs):
+        raise ValueError(f"context is written service_tier=batch region=eu, not {text[:80]!r}")
+    return {key: value for key, _, value in pairs}
+
+
+def _entry(head: _Head, order: int, rates: tuple[Rate, ...]) -> Entry:
+    rank = next(rank for rank, name in RANK_NAMES.items() if name == head.rank)
+    place = int(head.order) if head.order else order
+    return Entry(head.provider, head.model, rank, place, match_from(head.match), head.source, head.verified_on, rates)
 
 
 def match_of(model: str) -> Match:
@@ -114,7 +164,11 @@ def read_toml(data: bytes, source: str) -> list[Entry]:
                 check(rate)
             except ValueError as error:
                 raise ValueError(f"{entry.provider} {entry.model}: {error}") from error
-    return [entry._replace(provider=canonical_provider(entry.provider) or entry.provider.lower()) for entry in entries]
+    return [
+        # names of an exported catalog stay as they are
+        entry._replace(provider=canonical_provider(entry.provider) or entry.provider.lower()) if entry.rank == OVERLAY else entry
+        for entry in entries
+    ]
 
 
 def check(rate: Rate) -> None:
