@@ -1,4 +1,4 @@
-"""One charge from span to money: gathers all the ledger knows of it into a document that text, Markdown and JSON are made of."""
+"""One charge from span to money: gathers all the ledger knows of it into a document that text, Markdown, HTML and JSON are made of."""
 
 from __future__ import annotations
 
@@ -6,19 +6,29 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
 
+from spanledger.cli.meanings import HOW, REASONS, rule_text, unpriced_text
 from spanledger.cli.render import decimal_text
 from spanledger.cli.times import utc_text
+from spanledger.store.entries import net_lines
 
 Entry = Mapping[str, Any]
 """A ledger entry as the store's `find` gives it: ids in hex, money as decimal text."""
 
 
 class RateInfo(NamedTuple):
-    """What the catalog says of a rate: where it was published and from when to when it holds."""
+    """What a price book says of a rate: where it was published, from when to when it holds, and which list of ours has it."""
 
     source: str | None
     effective_from: str | None
     effective_to: str | None
+    listed_in: str | None = None
+
+
+class RunInfo(NamedTuple):
+    """Who asked for a re-pricing or replay, and why."""
+
+    actor: str | None
+    reason: str | None
 
 
 FindRate = Callable[[str, Entry], RateInfo | None]
@@ -33,31 +43,19 @@ _USAGE = (
     ("output_tokens", None),
     ("reasoning_tokens", "output_tokens"),
 )
-_HOW = {
-    "key": "the API key is bound to this tenant, which beats what spans claim",
-    "span": "the charged span says so",
-    "resource": "the span's resource says so",
-    "ancestor": "inherited from a span above it",
-    "twin": "told by another span of the same call",
-    "allocation": "shared work, split by the weights the span gives",
-}
-UNPRICED = {
-    "no_usage": "the spans say nothing of what was used",
-    "unknown_model": "no catalog entry fits this model at this provider",
-    "not_effective_yet": "the catalog's prices for it begin later",
-    "no_rate": "the catalog has no rate for this quantity",
-    "no_rate_for_tier": "the catalog has no rate for this service tier",
-    "count_out_of_range": "a count is negative or beyond anything a request can have",
-    "parts_exceed_total": "the parts of a count exceed their total",
-}
-"""What each reason for having no price means; a reason may name a unit or tier after a colon."""
-_REASONS = {
-    "suppressed": "another span tells of the same call, so this one is not charged",
-    "payer_found": "a later span said whose it is",
-    "attributed": "a later span said more about who and what it was for",
-    "revised": "the span came again with other content",
-    "completed": "a later span completed what is known of the call",
-}
+_PRICES = ("list_cost_usd", "contracted_cost_usd", "customer_price_usd")
+
+
+class Part(NamedTuple):
+    """What one payer is charged for a call: the charge that stands, and the adjustments of its price in booking order."""
+
+    charge: Entry
+    adjustments: tuple[Entry, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All of them."""
+        return (self.charge, *self.adjustments)
 
 
 def current(entries: Sequence[Entry]) -> list[Entry]:
@@ -66,19 +64,36 @@ def current(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry["kind"] != "reversal" and entry["event_id"] not in undone]
 
 
-def explain_charge(history: Sequence[Entry], spans: Mapping[str, Entry], find_rate: FindRate) -> dict[str, Any]:
+def parts_of(live: Sequence[Entry]) -> list[Part]:
+    """The charges that stand, each with its adjustments; an adjustment whose charge does not stand is a part by itself."""
+    charges = {entry["event_id"] for entry in live if entry["kind"] == "charge"}
+    added: dict[str, list[Entry]] = {}
+    for entry in live:
+        if entry["kind"] == "adjustment" and entry["ref_event_id"] in charges:
+            added.setdefault(entry["ref_event_id"], []).append(entry)
+    return [
+        Part(entry, tuple(added.get(entry["event_id"], ())))
+        for entry in live
+        if entry["kind"] == "charge" or entry["ref_event_id"] not in charges
+    ]
+
+
+def explain_charge(
+    history: Sequence[Entry], spans: Mapping[str, Entry], find_rate: FindRate, runs: Mapping[str, RunInfo] | None = None
+) -> dict[str, Any]:
     """The explanation of one span's charge: its entries in booking order, and the spans of its trace by id."""
     live = current(history)
-    shown = live or [entry for entry in history if entry["kind"] == "charge"][-1:]
-    entry = shown[0]
+    parts = parts_of(live) or [Part([entry for entry in history if entry["kind"] == "charge"][-1])]
+    charges = [part.charge for part in parts]
+    entry = charges[0]
     return {
         "charged": bool(live),
         "identity": _identity(entry, spans.get(entry["span_id"])),
-        "payers": [_payer(part) for part in shown],
-        "usage": _usage(shown),
-        "price": {"parts": [_price(part, find_rate) for part in shown], "total_usd": _total(shown)},
+        "payers": [_payer(charge) for charge in charges],
+        "usage": _usage(charges),
+        "price": _price(parts, find_rate),
         "suppressed": [_suppressed(span_id, spans) for span_id in entry["suppressed_span_ids"]],
-        "history": [_booked(each) for each in history],
+        "history": [_booked(each, runs or {}) for each in history],
         "evidence": _evidence(entry),
     }
 
@@ -99,7 +114,7 @@ def _payer(entry: Entry) -> dict[str, Any]:
     how, _, key = (entry["tenant_source"] or "").partition(":")
     said = {
         "tenant": entry["tenant_id"],
-        "how": (_HOW.get(how, how) + (f" ({key})" if key else "")) or None,
+        "how": (HOW.get(how, how) + (f" ({key})" if key else "")) or None,
         "share": entry["split_weight"],
         "claimed_tenant": entry["claimed_tenant_id"],
         "user": entry["user_id"],
@@ -108,56 +123,80 @@ def _payer(entry: Entry) -> dict[str, Any]:
     return said | {name: entry[name] for name in ("workflow", "agent", "feature", "environment", "initiator")}
 
 
-def _usage(parts: Sequence[Entry]) -> dict[str, Any]:
+def _usage(charges: Sequence[Entry]) -> dict[str, Any]:
     """The counts of the call; those of a shared one are its parts' together."""
-    entry = parts[0]
+    entry = charges[0]
     quantities = []
     for name, whole in _USAGE:
-        counts = [part[name] for part in parts if part[name] is not None]
+        counts = [charge[name] for charge in charges if charge[name] is not None]
         if counts:
             quantities.append({"unit": name, "quantity": sum(counts), "part_of": whole})
     extra: dict[str, int] = {}
-    for part in parts:
-        for item in part["usage"] or ():
+    for charge in charges:
+        for item in charge["usage"] or ():
             extra[item["unit"]] = extra.get(item["unit"], 0) + item["quantity"]
     quantities += [{"unit": unit, "quantity": count, "part_of": None} for unit, count in extra.items()]
-    return {"dialect": entry["dialect"], "rule": entry["usage_basis"], "state": entry["usage_state"], "quantities": quantities}
-
-
-def _price(entry: Entry, find_rate: FindRate) -> dict[str, Any]:
-    reason = entry["price_reason"] or ""
     return {
-        "event_id": entry["event_id"],
-        "tenant": entry["tenant_id"],
-        "state": entry["price_state"],
-        "reason": unpriced_text(reason) or None,
-        "lines": [_line(line, find_rate(line["rate_id"], entry)) for line in entry["lines"] or ()],
-        "cost_usd": entry["cost_usd"],
+        "dialect": entry["dialect"],
+        "rule": entry["usage_basis"],
+        "meaning": rule_text(entry["usage_basis"]),
+        "state": entry["usage_state"],
+        "quantities": quantities,
     }
 
 
-def unpriced_text(reason: str) -> str:
-    """A reason for having no price, with what it means."""
-    meaning = UNPRICED.get(reason.partition(":")[0])
-    return f"{reason} ({meaning})" if meaning else reason
+def _price(parts: Sequence[Part], find_rate: FindRate) -> dict[str, Any]:
+    every = [entry for part in parts for entry in part.entries]
+    totals = {name: total(entry[name] for entry in every if entry[name] is not None) for name in _PRICES}
+    known = all(part.charge["cost_usd"] is not None for part in parts)
+    return {
+        "parts": [_part(part, find_rate) for part in parts],
+        "total_usd": total(entry["cost_usd"] for entry in every if entry["cost_usd"] is not None) if known else None,
+        **{name: value for name, value in totals.items() if value is not None},
+    }
 
 
-def _line(line: Entry, rate: RateInfo | None) -> dict[str, Any]:
+def _part(part: Part, find_rate: FindRate) -> dict[str, Any]:
+    charge, latest = part.charge, part.entries[-1]
+    costs = [entry["cost_usd"] for entry in part.entries]
+    priced_by = {_line_key(line): entry for entry in part.entries for line in entry["lines"] or ()}
+    lines = net_lines([line for entry in part.entries for line in entry["lines"] or ()])
+    return {
+        "event_id": charge["event_id"],
+        "tenant": charge["tenant_id"],
+        "share": charge["split_weight"],
+        "state": charge["price_state"],
+        "reason": unpriced_text(charge["price_reason"] or "") or None,
+        "catalog": latest["catalog_id"],
+        "lines": [_line(line, find_rate(line["rate_id"], priced_by[_line_key(line)]), priced_by[_line_key(line)]) for line in lines],
+        "cost_usd": None if costs[0] is None else total(cost for cost in costs if cost is not None),
+        "adjusted": len(part.adjustments),
+        **{name: total(entry[name] for entry in part.entries if entry[name] is not None) for name in _PRICES},
+        "billable": charge["customer_billable"],
+    }
+
+
+def _line_key(line: Entry) -> tuple[Any, ...]:
+    return line["unit"], line["rate_id"], line["amount"], line["per"]
+
+
+def _line(line: Entry, rate: RateInfo | None, entry: Entry) -> dict[str, Any]:
     return {
         **line,
         "source": rate.source if rate else None,
         "effective_from": rate.effective_from if rate else None,
         "effective_to": rate.effective_to if rate else None,
+        "catalog": entry["catalog_id"],
+        "listed_in": rate.listed_in if rate else None,
         "arithmetic": f"{line['quantity']:,} * {line['amount']} / {line['per']:,} = {line['cost_usd']}",
     }
 
 
-def _total(entries: Iterable[Entry]) -> str | None:
-    costs = [entry["cost_usd"] for entry in entries]
-    if any(cost is None for cost in costs):
-        return None
+def total(costs: Iterable[str]) -> str | None:
+    """The exact sum of amounts in decimal text; None of none."""
     with localcontext(prec=76):
-        return decimal_text(sum((Decimal(cost) for cost in costs), Decimal()))
+        amounts = [Decimal(cost) for cost in costs]
+        return decimal_text(sum(amounts, Decimal())) if amounts else None
 
 
 def _suppressed(span_id: str, spans: Mapping[str, Entry]) -> dict[str, Any]:
@@ -170,8 +209,9 @@ def _suppressed(span_id: str, spans: Mapping[str, Entry]) -> dict[str, Any]:
     return told | {"model": span["response_model"] or span["request_model"]}
 
 
-def _booked(entry: Entry) -> dict[str, Any]:
+def _booked(entry: Entry, runs: Mapping[str, RunInfo]) -> dict[str, Any]:
     reason = entry["reason"] or ""
+    run = runs.get(entry["run_id"] or "")
     return {
         "booked": utc_text(entry["booked_ns"]),
         "kind": entry["kind"],
@@ -179,7 +219,12 @@ def _booked(entry: Entry) -> dict[str, Any]:
         "ref_event_id": entry["ref_event_id"],
         "tenant": entry["tenant_id"],
         "cost_usd": entry["cost_usd"],
-        "reason": f"{reason}: {_REASONS[reason]}" if reason in _REASONS else (reason or None),
+        "customer_price_usd": entry["customer_price_usd"],
+        "reason": f"{reason}: {REASONS[reason]}" if reason in REASONS else (reason or None),
+        "catalog": entry["catalog_id"],
+        "run": entry["run_id"],
+        "actor": run.actor if run else None,
+        "run_reason": run.reason if run else None,
     }
 
 
@@ -187,6 +232,7 @@ def _evidence(entry: Entry) -> dict[str, Any]:
     return {
         "received": utc_text(entry["received_ns"]),
         "journal_position": entry["position"],
+        "ledger_entry": entry["entry_number"],
         "ruleset": entry["ruleset_id"],
         "catalog": entry["catalog_id"],
         "engine": entry["engine_version"],

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
+from spanledger.store.calls import CALL_KEY, METERED, NET
 from spanledger.store.conditions import NO_FILTERS, Basis, Conditions, Filters, conditions
 from spanledger.store.entries import decimal_text, read_rows, standing
 from spanledger.store.ledger import Ledger
@@ -37,7 +38,8 @@ class RateSum(NamedTuple):
 class Cell(NamedTuple):
     """What a figure consists of. Money is decimal text or None where nothing is known of it.
 
-    `totals` has the money columns, the token columns, `entries`, `unpriced` and `without_customer_price` (numbers of entries); `models`
+    `totals` has the money columns, the token columns, `calls` as reports count them, and the numbers of entries: `entries`, `unpriced`
+    and `without_customer_price`; `models`
     the same by provider and model; `rates` their lines; `booked` every entry by kind, reason and run. `top` are the costliest entries
     as `events` gives them, `rest` the totals of all others. By the basis `start`, entries are calls as they stand; by `booked`, what
     was booked.
@@ -76,13 +78,20 @@ def cell(
 
 
 def _records(connection: duckdb.DuckDBPyConnection, by: str) -> list[dict[str, Any]]:
-    selected = f"{by}, " if by else ""
+    selected, names = (f"{by}, ", "provider, model, ") if by else ("", "")
     cursor = connection.execute(
         f"SELECT {selected}count(*) AS entries, count(*) FILTER (WHERE kind <> 'adjustment' AND cost_usd IS NULL) AS unpriced,"  # noqa: S608 - our own text
         " count(*) FILTER (WHERE kind <> 'adjustment' AND customer_price_usd IS NULL) AS without_customer_price,"
         f" {_TOKEN_SUMS}, {_SUMS} FROM cell{' GROUP BY ALL ORDER BY cost_usd DESC NULLS LAST, provider, model' if by else ''}"
     )
-    return _plain(cursor)
+    found = _plain(cursor)
+    counted = connection.execute(
+        f"SELECT {names}sum(CASE WHEN shared THEN sign(net) ELSE net END) AS calls FROM"  # noqa: S608 - as above
+        f" (SELECT {selected}{CALL_KEY} AS call, split_weight IS NOT NULL AS shared, sum({NET}) AS net FROM cell"
+        f" WHERE NOT {METERED} GROUP BY ALL) GROUP BY ALL"
+    ).fetchall()
+    calls = {tuple(key): int(count or 0) for *key, count in counted}
+    return [{**row, "calls": calls.get((row["provider"], row["model"]) if by else (), 0)} for row in found]
 
 
 def _plain(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:

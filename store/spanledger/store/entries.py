@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
 from string import hexdigits
 from typing import Any, Final, NamedTuple
@@ -106,22 +106,31 @@ def find(ledger: Ledger, text: str, *, as_of_ns: int | None = None) -> Found:
     received by then. Raises QueryError if several ids begin so.
     """
     with snapshot(ledger, spans=True) as connection:
-        keys = _span_keys(connection, text.strip())
-        if not keys:
-            return Found([], [])
-        where = Conditions()
-        where.add("(authority, trace_id, span_id) IN (SELECT (a, t, s) FROM wanted)")
-        where.add("($as_of IS NULL OR booked_ns <= $as_of)", as_of=as_of_ns)
-        connection.execute("CREATE TEMP TABLE wanted (a VARCHAR, t BLOB, s BLOB)")
-        connection.executemany("INSERT INTO wanted VALUES (?, ?, ?)", keys)
-        chosen = f"SELECT * FROM entries WHERE {where.sql} ORDER BY entry_number"  # noqa: S608 - our own text
-        entries = list(read_rows(connection.execute(chosen, where.values)))
-        whole = (
-            "SELECT * FROM spans WHERE (authority, trace_id) IN (SELECT (a, t) FROM wanted)"
-            " AND ($as_of IS NULL OR received_ns <= $as_of) ORDER BY start_ns, end_ns DESC, span_id"
-        )
-        spans = list(read_rows(connection.execute(whole, where.values)))
-        return Found(entries, spans)
+        return _gather(connection, _span_keys(connection, text.strip()), as_of_ns)
+
+
+def find_calls(ledger: Ledger, keys: Iterable[tuple[str, str, str]], *, as_of_ns: int | None = None) -> Found:
+    """All entries of these charged spans (authority, trace and span id in hex), and the spans of their traces."""
+    with snapshot(ledger, spans=True) as connection:
+        return _gather(connection, [(authority, bytes.fromhex(trace), bytes.fromhex(span)) for authority, trace, span in keys], as_of_ns)
+
+
+def _gather(connection: duckdb.DuckDBPyConnection, keys: Sequence[tuple[str, bytes, bytes]], as_of_ns: int | None) -> Found:
+    if not keys:
+        return Found([], [])
+    where = Conditions()
+    where.add("(authority, trace_id, span_id) IN (SELECT (a, t, s) FROM wanted)")
+    where.add("($as_of IS NULL OR booked_ns <= $as_of)", as_of=as_of_ns)
+    connection.execute("CREATE TEMP TABLE wanted (a VARCHAR, t BLOB, s BLOB)")
+    connection.executemany("INSERT INTO wanted VALUES (?, ?, ?)", keys)
+    chosen = f"SELECT * FROM entries WHERE {where.sql} ORDER BY entry_number"  # noqa: S608 - our own text
+    entries = list(read_rows(connection.execute(chosen, where.values)))
+    whole = (
+        "SELECT * FROM spans WHERE (authority, trace_id) IN (SELECT (a, t) FROM wanted)"
+        " AND ($as_of IS NULL OR received_ns <= $as_of) ORDER BY start_ns, end_ns DESC, span_id"
+    )
+    spans = list(read_rows(connection.execute(whole, where.values)))
+    return Found(entries, spans)
 
 
 def _span_keys(connection: duckdb.DuckDBPyConnection, text: str) -> list[tuple[str, bytes, bytes]]:
