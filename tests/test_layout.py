@@ -43,6 +43,7 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "enrich/spanledger/enrich/grants.py": ("tests/store/test_keys.py",),
     "enrich/spanledger/enrich/interpret.py": ("tests/enrich/test_read.py",),
     "enrich/spanledger/enrich/lookups.py": ("tests/enrich/test_read.py",),
+    "enrich/spanledger/enrich/notes.py": ("tests/enrich/test_beyond.py", "tests/store/test_noted.py"),
     "enrich/spanledger/enrich/plan.py": ("tests/enrich/test_read.py",),
     "enrich/spanledger/enrich/provider_names.py": ("tests/enrich/test_providers.py",),
     "enrich/spanledger/enrich/records.py": ("tests/store/test_span_rows.py",),

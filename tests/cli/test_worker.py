@@ -12,7 +12,7 @@ import pytest
 from spanledger.cli.config import Config
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.ingesting import DEFAULT_AUTHORITY
-from spanledger.cli.parts import OpenWorker, open_journal
+from spanledger.cli.parts import OpenWorker, open_journal, pruner_for
 from spanledger.cli.worker import PAUSE_VARIABLE, Worker
 from spanledger.enrich.records import Problem, Reading
 from spanledger.receiver.journal import Journal, Record
@@ -158,3 +158,21 @@ def test_the_test_seam_stops_commits(folder: DataFolder, journal: Journal, tmp_p
         (tmp_path / "pause").unlink()
         opened.worker.commit(final=True)
         assert opened.ledger.position == journal.position
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_job_and_a_session_find_their_payers_over_restarts(folder: DataFolder, journal: Journal, backwards: bool) -> None:
+    config = Config.model_validate({"enrich": {"payers": {"from_links": True, "from_session": True}}})
+    link = {"traceId": f"{1:032x}", "spanId": f"{1:016x}", "attributes": []}
+    traces = [
+        [chat(1, 1, "acme", attributes={"session.id": "s1"})],
+        [span(2, 1, {}) | {"links": [link]}, chat(2, 2, None, parent=1)],
+        [chat(3, 1, None, attributes={"session.id": "s1"})],
+    ]
+    prune = pruner_for(config, b"s" * 32).prune
+    for spans in traces[::-1] if backwards else traces:
+        journal.append(Record(DEFAULT_AUTHORITY, None, None, time.time_ns(), prune(as_protobuf(*spans)))).result()
+        with OpenWorker(folder, config) as opened:
+            opened.worker.settle_up_to(journal.position)
+    found = {event["trace_id"][-1]: (event["tenant_id"], event["tenant_source"]) for event in events(folder.path)}
+    assert found == {"1": ("acme", "span:tenant.id"), "2": ("acme", "link:tenant.id"), "3": ("acme", "session")}

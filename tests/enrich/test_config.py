@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from spanledger.enrich.config import EnrichConfig, dialect_from, policy_from, rules_from
 from spanledger.enrich.kept import kept_for
+from spanledger.enrich.payers import LINK_FIELDS
 from spanledger.enrich.read import Reader
 from spanledger.enrich.rules import default_rules
 from tests.enrich.test_read import request_of, span_of
@@ -100,3 +101,21 @@ def test_the_id_is_of_the_content() -> None:
 def test_waiting_times_reach_the_engine() -> None:
     config = EnrichConfig.model_validate({"settle": {"quiet_seconds": 5, "spans_max": 10}})
     assert (policy_from(config).quiet_seconds, policy_from(config).spans_max) == (5, 10)
+
+
+@pytest.mark.parametrize(
+    ("setting", "fields"),
+    [("false", ()), ("true", LINK_FIELDS), ("[]", ()), ('["user", "tenant"]', ("tenant", "user")), ('["workflow"]', ("workflow",))],
+)
+def test_what_is_taken_from_links_is_chosen(setting: str, fields: tuple[str, ...]) -> None:
+    rules = rules_from(EnrichConfig.model_validate(tomllib.loads(f"[payers]\nfrom_links = {setting}\nfrom_session = true")))
+    assert (rules.payers.from_links, rules.payers.from_session) == (fields, True)
+    assert rules.ruleset_id != default_rules().ruleset_id
+    assert not default_rules().payers.from_links
+    assert not default_rules().payers.from_session
+
+
+@pytest.mark.parametrize("setting", ['"tenant"', '["company"]', "3"])
+def test_a_field_that_there_is_none_of_cannot_be_taken_from_links(setting: str) -> None:
+    with pytest.raises(ValidationError, match="from_links"):
+        EnrichConfig.model_validate(tomllib.loads(f"[payers]\nfrom_links = {setting}"))

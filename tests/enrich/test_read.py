@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from spanledger.enrich.read import TIME_MAX, Reader
+from spanledger.enrich.config import EnrichConfig, rules_from
+from spanledger.enrich.read import LINKS_MAX, TIME_MAX, Reader
 from spanledger.enrich.records import Problem, Reading
 from spanledger.enrich.rules import default_rules
 
@@ -215,3 +216,28 @@ def test_a_reader_that_saw_much_reads_on() -> None:
         assert (reading.payers.tenant, reading.resource.service) == (f"t{number}", f"s{number}")
         assert reading.call is not None
         assert (reading.call.request_model, reading.call.usage and reading.call.usage.input_tokens) == (f"m{number}", number + 1)
+
+
+WITH_LINKS = Reader(rules_from(EnrichConfig.model_validate({"payers": {"from_links": True}})))
+
+
+def test_links_to_other_traces_are_read_where_payers_are_taken_from_them() -> None:
+    span = span_of(CHAT)
+    for trace_id, span_id in (
+        (b"u" * 16, b"2" * 8),
+        (b"u" * 16, b"1" * 8),
+        (b"u" * 16, b"1" * 8),
+        (b"t" * 16, b"3" * 8),
+        (b"short", b"4" * 8),
+    ):
+        span.links.add(trace_id=trace_id, span_id=span_id)
+    assert read(request_of(span), WITH_LINKS)[0][0].links == ((b"u" * 16, b"1" * 8), (b"u" * 16, b"2" * 8))
+    assert read(request_of(span))[0][0].links == ()
+
+
+@pytest.mark.parametrize("count", [LINKS_MAX, LINKS_MAX + 1, 1000])
+def test_a_span_with_very_many_links_has_none(count: int) -> None:
+    span = span_of(CHAT)
+    for n in range(count):
+        span.links.add(trace_id=b"u" * 16, span_id=(n + 1).to_bytes(8, "big"))
+    assert len(read(request_of(span), WITH_LINKS)[0][0].links) == (count if count <= LINKS_MAX else 0)
