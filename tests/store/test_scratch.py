@@ -27,7 +27,8 @@ def test_it_answers_as_a_ledger_with_the_same_content(tmp_path: Path) -> None:
             scratch.add(events[part], readings[part])
         assert scratch.traces(wanted) == ledger.traces(wanted)
         assert len(scratch.traces(wanted)) == 2
-        assert scratch.linked(links) == set(ledger.linked(links)) == {("default", reading(2).trace_id)}
+        assert scratch.linked(links) == set(ledger.linked(links))
+        assert ("default", reading(2).trace_id) in scratch.linked(links)
         assert scratch.tellers == ledger.tellers
 
 
