@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from spanledger.enrich.records import Call
@@ -54,6 +55,18 @@ def test_many_files_become_one_with_the_same_rows(tmp_path: Path) -> None:
         assert tenants == sorted(tenants), "a tenant's rows stand together"
     with Ledger.open(tmp_path) as ledger:
         assert ledger.traces(wanted) == stored, "also when the indexes are made anew"
+
+
+def test_files_from_before_a_column_are_merged_with_later_ones(tmp_path: Path) -> None:
+    linking = reading(2, links=((b"t" * 16, b"s" * 8),))
+    with Ledger.open(tmp_path) as ledger:
+        for number, span in enumerate((reading(1), linking), 1):
+            ledger.commit([], [span], position=number, open_position=0, booked_ns=NOON)
+        old = tmp_path / ledger.metastore.live_files("spans")[0].path
+        pq.write_table(pq.read_table(old, partitioning=None).drop_columns(["links"]), old)
+        assert Compactor(tmp_path, EAGER).run(NOON).files_merged == 2
+        found = ledger.traces({("default", span.trace_id): {TODAY} for span in (reading(1), linking)})
+        assert [stored.readings for stored in found.values()] == [(reading(1),), (linking,)]
 
 
 def test_old_files_stay_for_the_grace(tmp_path: Path) -> None:
