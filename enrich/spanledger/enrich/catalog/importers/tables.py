@@ -13,7 +13,6 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 from spanledger.enrich.catalog.importers import overlay
-from spanledger.enrich.catalog.importers.overlay import check_match
 from spanledger.enrich.catalog.rows import MULTIPLIER, OVERLAY, RANK_NAMES, Entry, Match, Rate, canonical_json
 from spanledger.enrich.money import rational_from_text
 from spanledger.enrich.plans import unix_ns
@@ -120,7 +119,7 @@ def _head(said: dict[str, str], source: str) -> _Head:
         raise ValueError(f"rank is one of {', '.join(RANK_NAMES.values())}, order a whole number: not {rank} {order}")
     provider, model, match = said["provider"], said["model"], said.get("match", "")
     if match:
-        check_match(match_from(match))
+        overlay.check_match(match_from(match))
     else:
         provider, model = canonical_provider(provider) or provider.lower(), model.lower()
         match = canonical_json(match_of(model))
@@ -164,11 +163,7 @@ def read_toml(data: bytes, source: str) -> list[Entry]:
                 check(rate)
             except ValueError as error:
                 raise ValueError(f"{entry.provider} {entry.model}: {error}") from error
-    return [
-        # names of an exported catalog stay as they are
-        entry._replace(provider=canonical_provider(entry.provider) or entry.provider.lower()) if entry.rank == OVERLAY else entry
-        for entry in entries
-    ]
+    return entries
 
 
 def check(rate: Rate) -> None:
