@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "What was not metered, priced or attributed, and the fix.",
     "dialects": "See how spans are read: the emitters known, and files of yours.",
     "prices": "Look into the price catalog.",
+    "replay": "Settle stored requests anew, by the rules as they are now.",
     "keys": "Create, list, rotate and revoke API keys.",
     "tenants": "Plans, departments and parents of tenants, with dates.",
     "config": "Show and check the configuration.",
