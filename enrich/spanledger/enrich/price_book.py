@@ -78,6 +78,7 @@ class PriceBook:
             raise AmbiguousRateError(f"{ties[0].where}: {ties[0].message}{more}")
         self.catalog_id = base.id if len(self.parts) == 1 else _book_id(self.parts)
         self.label = " + ".join(part.label or part.id for part in self.parts)
+        self.terms = terms
         self._prices = Stack(base, overlays, self.catalog_id, self.label) if overlays else base
         self._catalog = Catalog(self._prices)
         self._listed = MeteredPrices(self._catalog, meters) if meters else self._catalog
