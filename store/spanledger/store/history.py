@@ -72,6 +72,14 @@ class StoredHistory:
         booked = self._search_events({key: searched[key] for key in readings})
         return {key: StoredTrace(tuple(standing(found)), tuple(booked.get(key, ()))) for key, found in readings.items()}
 
+    def booked(self, wanted: Mapping[TraceKey, AbstractSet[int]]) -> dict[TraceKey, list[CostEvent]]:
+        """Every entry of the wanted traces in booking order, looked for on the days given, their neighbours, and the days noted."""
+        asked = {key: days_to_search(days) for key, days in wanted.items()}
+        for key, apart in self._wide_days(wanted).items():
+            if key in asked:
+                asked[key] |= days_to_search(apart)
+        return self._search_events(asked)
+
     def _search_spans(
         self,
         asked: Mapping[TraceKey, set[int]],

@@ -345,6 +345,13 @@ class Ledger:
         with no_collection():
             return self._history.traces(wanted)
 
+    def booked(self, wanted: Mapping[TraceKey, AbstractSet[int]]) -> Mapping[TraceKey, Sequence[CostEvent]]:
+        """Every entry of the wanted traces, as `traces` finds them, whether or not their spans are kept."""
+        from spanledger.store.encode import no_collection  # Arrow: see files.write_parquet
+
+        with no_collection():
+            return self._history.booked(wanted)
+
     def linked(self, keys: Mapping[int, AbstractSet[int]]) -> Iterable[TraceKey]:
         """The traces with a stored span that has one of these link keys on one of these days or their neighbours."""
         return self._history.linked(keys)
