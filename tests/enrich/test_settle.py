@@ -204,6 +204,44 @@ def test_twins_pair_one_to_one() -> None:
     assert len(charged(*framework, *sdk)) == 3
 
 
+SILENT = chat("silent", None, scope="framework@1", ms=(5, 95))
+
+
+def test_a_silent_span_beside_the_teller_of_its_call_is_no_call_of_its_own() -> None:
+    sdk = chat("sdk", (10, 1), scope="openai@1", ms=(10, 90))
+    charge = only(spans(step("step", SILENT, sdk)))
+    assert (charge.reading.span_id, [span for _, span in charge.suppressed]) == (span_id("sdk"), [span_id("silent")])
+    silent_too = chat("sdk", None, scope="openai@1", ms=(10, 90))
+    assert len(settle([spans(step("step", SILENT, silent_too))])) == 1
+
+
+@pytest.mark.parametrize(
+    "other_call",
+    [
+        chat("sdk", (10, 1), scope="framework@1", ms=(10, 90)),
+        chat("sdk", (10, 1), scope="openai@1", ms=(10, 120)),
+        chat("sdk", (10, 1), scope="openai@1", ms=(200, 290)),
+        chat("sdk", (10, 1), scope="openai@1", ms=(10, 90), failed=True),
+        chat("sdk", (10, 1), scope="openai@1", ms=(10, 90), operation="embeddings"),
+        chat("sdk", (10, 1), scope="openai@1", ms=(10, 90), model="o3"),
+        chat("sdk", (10, 1), scope="openai@1", ms=(10, 90), model=""),
+        chat("sdk", (10, 1), scope="openai@1", ms=(10, 90), service="another"),
+        step("deeper", chat("sdk", (10, 1), scope="openai@1", ms=(10, 90))),
+        tool("tool", chat("sdk", (10, 1), scope="openai@1", ms=(10, 90))),
+    ],
+    ids=["one teller", "not within", "later", "failed", "operation", "model", "no model", "service", "elsewhere", "under a tool"],
+)
+def test_a_silent_span_that_only_resembles_a_call_stays_one(other_call: Node) -> None:
+    assert len(settle([spans(step("step", SILENT, other_call))])) == 2
+
+
+def test_silent_spans_pair_one_to_one() -> None:
+    silent = [chat(f"lc{n}", None, scope="framework@1", ms=(5 + n, 95 + n)) for n in range(3)]
+    sdk = [chat(f"sdk{n}", (10 + n, 1), scope="openai@1", ms=(10 + n, 90 + n)) for n in range(2)]
+    charges = settle([spans(step("step", *silent, *sdk))])
+    assert sorted((c.reading.span_id.decode().rstrip("."), len(c.suppressed)) for c in charges) == [("lc2", 0), ("sdk0", 1), ("sdk1", 1)]
+
+
 @pytest.mark.parametrize(
     ("lost", "charges"),
     [

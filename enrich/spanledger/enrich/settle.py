@@ -6,7 +6,8 @@ The rules, in the order they are applied (DESIGN "Settle"):
 1. Inference spans with one authentic response id are one call where model, counts and times agree.
 2. Inference spans that an emitter detached from each other are one call: no common response id, equal counts and an
    agreeing model, one service, different tellers, one span's time within the other's (or side by side under one parent);
-   paired one to one.
+   paired one to one. A span that tells no usage goes to the call that another teller tells of beside it, where parent, operation,
+   model, outcome and time agree.
 3. An inference span with exactly one call nested below it, with no tool or agent between, is that call told again;
    one with several below it, or with an agent between, restates them: an aggregate.
 4. The fullest span of a call is its charge; the others lend what it lacks and are suppressed, on record.

@@ -7,7 +7,7 @@ counts stay apart.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from spanledger.enrich.links import TWIN_BUCKET_NS
@@ -32,6 +32,7 @@ class Tellers:
         for outer, inner in chains.items():
             self.join(outer, inner)
         self._join_twins()
+        self._join_silent()
 
     def find(self, i: int) -> int:
         """The one that stands for the group of a span."""
@@ -107,6 +108,48 @@ class Tellers:
             self.join(i, j)
             tellers[self.find(i)], ids[self.find(i)] = tellers[a] | tellers[b], ids[a] | ids[b]
 
+    def _join_silent(self) -> None:
+        """Give a span that tells no usage to the call that another teller tells of beside it, one to one, closest in time first.
+
+        Without counts more must agree than of twins: the parent, the operation, the model by name, the outcome and the time.
+        """
+        nodes = self._nodes
+        silent = {i for i in self._leader if not bears_usage(nodes[i].call)}
+        if not silent:
+            return
+        beside: dict[tuple[object, ...], list[int]] = defaultdict(list)
+        for i in self._leader:
+            node = nodes[i]
+            if node.parent_span_id:
+                beside[node.trace_id, node.parent_span_id, node.operation, node.failed, node.resource.service].append(i)
+        edges = [
+            (_distance_ns(nodes[i], nodes[j]), *sorted((identity(nodes[i]), identity(nodes[j]))), i, j)
+            for calls in beside.values()
+            if len({teller(nodes[i]) for i in calls}) > 1
+            for i, j in self._at_once(calls)
+            if (i in silent or j in silent) and _silent_twins(nodes[i], nodes[j])
+        ]
+        if not edges:
+            return
+        members = {self.find(group[0]): group for group in self.groups()}
+        for *_, i, j in sorted(edges):
+            a, b = self.find(i), self.find(j)
+            mine, theirs = members[a], members[b]
+            able = silent.issuperset(mine) or silent.issuperset(theirs)
+            if a == b or not able or {teller(nodes[k]) for k in mine} & {teller(nodes[k]) for k in theirs}:
+                continue
+            self.join(i, j)
+            members[self.find(i)] = mine + theirs
+
+    def _at_once(self, calls: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """The pairs of spans that overlap in time, as far as clocks tell."""
+        nodes = self._nodes
+        running: list[int] = []
+        for i in sorted(calls, key=lambda i: (nodes[i].start_ns, identity(nodes[i]))):
+            running = [j for j in running if nodes[i].start_ns <= nodes[j].end_ns + CLOCK_SLACK_NS]
+            yield from ((i, j) for j in running)
+            running.append(i)
+
 
 def is_above(up: Sequence[int], one: int, other: int) -> bool:
     """Whether one span is an ancestor of another. Parent cycles end quietly."""
@@ -156,6 +199,19 @@ def _detached_twins(one: Reading, other: Reading) -> bool:
         return False
     together = within(one, other) or within(other, one) or _siblings(one, other) or _told_later(one, other) or _told_later(other, one)
     return together and models_agree(a, b)
+
+
+def _silent_twins(one: Reading, other: Reading) -> bool:
+    """Whether of two spans side by side, alike but that one tells no usage, each may tell of the other's call."""
+    a, b = one.call, other.call
+    if a is None or b is None or teller(one) == teller(other):
+        return False
+    if one.key_tenant != other.key_tenant and one.key_tenant is not None and other.key_tenant is not None:
+        return False
+    if a.response_id and b.response_id and a.response_id_unique and b.response_id_unique:
+        return False
+    named = (a.response_model or a.request_model) and (b.response_model or b.request_model)
+    return bool(named) and models_agree(a, b) and (within(one, other) or within(other, one))
 
 
 def _told_later(said: Reading, made: Reading) -> bool:
