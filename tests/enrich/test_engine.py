@@ -208,6 +208,41 @@ def test_memory_is_bounded_and_what_left_it_comes_back() -> None:
     assert [row[2] for row in net(ledger.events)] == ["acme"] * 50
 
 
+def test_traces_that_wait_are_settled_as_they_are_when_memory_is_short() -> None:
+    """A flood of calls whose roots come later: they are booked with nobody, leave memory, and are put right by their roots."""
+    ledger = MemoryLedger()
+    engine = engine_on(ledger, Policy(spans_max=10))
+    trees = [readings(other("http", chat("a", (10 + n, 1)), payers=pays("acme")), f"t{n}") for n in range(50)]
+    for tree in trees:
+        run(engine, ledger, tree[1:], final=False)
+        assert engine.spans_held <= 11
+    assert engine.open_traces == 10
+    assert [row[2] for row in net(ledger.events)] == [None] * 40
+    for tree in reversed(trees):
+        run(engine, ledger, tree[:1], final=False)
+    run(engine, ledger, [])
+    assert [row[2] for row in net(ledger.events)] == ["acme"] * 50
+    patient = engine_on(MemoryLedger(), Policy(spans_max=1_000))  # the negative control: where there is room, they wait
+    for tree in trees:
+        run(patient, MemoryLedger(), tree[1:], final=False)
+    assert patient.open_traces == 50
+
+
+def test_traces_that_grow_are_spared_up_to_twice_the_bound_and_one_alone_always() -> None:
+    ledger = MemoryLedger()
+    engine = engine_on(ledger, Policy(spans_max=20))
+    for n in range(20):
+        calls = [readings(chat(f"{trace}{n}", (10 + n, 1), ms=(n, n + 1)), trace, parent=b"dropped.") for trace in "ab"]
+        run(engine, ledger, [reading for call in calls for reading in call], final=False)
+    assert (engine.spans_held, engine.open_traces, ledger.events) == (40, 2, [])
+    run(engine, ledger, readings(chat("c1", (9, 1)), "c", parent=b"dropped."), final=False)
+    assert engine.spans_held <= 21
+    assert len(net(ledger.events)) in (20, 40)
+    for n in range(60):
+        run(engine, ledger, readings(chat(f"d{n}", (10 + n, 1), ms=(n, n + 1)), "d", parent=b"dropped."), final=False)
+    assert engine.spans_held == 60
+
+
 def test_waiting_traces_survive_a_restart() -> None:
     ledger = MemoryLedger()
     _root, call = readings(other("http", chat("a", (10, 1)), payers=pays("acme")))
@@ -235,12 +270,13 @@ def test_any_order_batching_duplication_and_restart_gives_the_same_net_ledger(rn
     sent = got + [rng.choice(got) for _ in range(len(got) // 5)]
     rng.shuffle(sent)
     ledger = MemoryLedger()
-    engine = engine_on(ledger)
+    policy = Policy(spans_max=rng.choice((1, 5, 400_000)))
+    engine = engine_on(ledger, policy)
     while sent:
         size = rng.randint(1, 5)
         batch, sent = sent[:size], sent[size:]
         if rng.random() < 0.2:
-            engine = engine_on(ledger)
+            engine = engine_on(ledger, policy)
         run(engine, ledger, batch, NOW_NS + rng.randrange(100) * SECOND_NS, final=rng.random() < 0.5)
     engine = engine_on(ledger)
     engine.reopen({(r.authority, r.trace_id): {r.start_ns // DAY_NS} for r in got})

@@ -37,7 +37,8 @@ class Policy(NamedTuple):
 
     `quiet_seconds`: calls with a known payer are booked after this much silence, and `hold_seconds` after they came even
     without any, so that long traces show. `payer_wait_seconds`: how long a call without a payer waits for its root.
-    `aggregate_wait_seconds`: how long an aggregate waits for the calls it may restate. `spans_max` bounds memory.
+    `aggregate_wait_seconds`: how long an aggregate waits for the calls it may restate. `spans_max` bounds memory: beyond it the
+    traces that nothing came of for longest are settled as they are and left to the ledger, which brings them back when more comes.
     """
 
     quiet_seconds: float = 1.5
@@ -122,13 +123,14 @@ class Engine:
             self._beyond.take_in(fresh)
         events: list[CostEvent] = []
         done: set[TraceKey] = set()
+        hurried = memory.too_many(self._policy.spans_max)
         for key, trace in list(pending.items()):
             if key in done:
                 continue
             cluster = memory.cluster(trace) if trace.partners else [trace]
             if len(cluster) > 1:
                 done.update(member.key for member in cluster)
-            level = self._ready(cluster, now_ns, final=final)
+            level = self._ready(cluster, now_ns, final=final or (bool(hurried) and any(member.key in hurried for member in cluster)))
             if level is None or (level <= max(t.level for t in cluster) and not any(t.dirty for t in cluster)):
                 continue
             deferred = self._settle(cluster, level, now_ns, events)
