@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spanledger.enrich.catalog.load import pack
 from spanledger.enrich.catalog.rows import BASE, Entry, Rate, catalog_text
 from spanledger.enrich.money import atto_from_text, text_from_atto
-from spanledger.enrich.price import COUNT_MAX, Catalog, Priced
+from spanledger.enrich.price import COUNT_MAX, Catalog, Priced, _price_classes, _price_open, price_usage
 from spanledger.enrich.records import Call, Usage
 
 CATALOG = Catalog.shipped()
@@ -287,6 +287,22 @@ def usages(draw: st.DrawFn) -> Usage:
     )
     writes = write_5m + write_1h + write
     return Usage(plain + read + writes, said + thought, read, writes, write_5m, write_1h, thought, extra)
+
+
+counts = st.one_of(st.none(), st.integers(-2, 300_000))
+
+
+@given(st.tuples(*[counts] * 7).map(lambda said: Usage(*said)), st.sampled_from(MODELS))
+def test_the_short_way_says_what_the_long_ways_say(usage: Usage, model: tuple[str, str]) -> None:
+    price(*model, usage)
+    for resolution in list(CATALOG._resolutions.values())[-3:]:
+        plan = resolution.plan(ns(NOON))
+        if plan.reason is None:
+            short = price_usage(usage, plan.levels)
+            assert short == _price_classes(usage, plan.levels)
+            if not any(count is not None and count < 0 for count in usage[:7]):
+                same = usage._replace(extra=(("information_tokens", 1),))
+                assert sorted(short.lines) == sorted(_price_open(same, plan.levels).lines)
 
 
 @given(usages(), st.sampled_from(MODELS))

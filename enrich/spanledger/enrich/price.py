@@ -168,9 +168,39 @@ def price_by(plan: Plan, usage: Usage) -> Priced:
 
 
 def price_usage(usage: Usage, levels: tuple[Level, ...]) -> Priced:
-    """The lines of a usage at the rates of a plan."""
-    if usage.extra:
+    """The lines of a usage at the rates of a plan.
+
+    Most calls have input, perhaps some of it cached, and output: they take the short way here, and it must say what the long ways say.
+    """
+    total_input, total_output, read, write, write_5m, write_1h, reasoning, extra = usage
+    if extra:
         return _price_open(usage, levels)
+    if write or write_5m or write_1h or total_input is None or total_output is None:
+        return _price_classes(usage, levels)
+    level = levels[0] if len(levels) == 1 else _level(levels, total_input)
+    _, _, _, (input_rate, read_rate, _, _, _, output_rate, _), reasoning_in_output, _, _, _ = level
+    read = read or 0
+    plain = total_input - read
+    if input_rate is None or output_rate is None or (read and read_rate is None) or (plain | read | total_output) < 0:
+        return _price_classes(usage, levels)
+    if total_input + total_output > COUNT_MAX or (reasoning and not (reasoning_in_output and 0 <= reasoning <= total_output)):
+        return _price_classes(usage, levels)
+    lines = []
+    cost = 0
+    if plain:
+        lines.append(line := _line(input_rate, plain))
+        cost = line[5]
+    if read and read_rate is not None:
+        lines.append(line := _line(read_rate, read))
+        cost += line[5]
+    if total_output:
+        lines.append(line := _line(output_rate, total_output))
+        cost += line[5]
+    return _new(Priced, (tuple(lines), cost, "priced", None, cost, None, None))
+
+
+def _price_classes(usage: Usage, levels: tuple[Level, ...]) -> Priced:
+    """The same, for every class of tokens a usage may have."""
     total_input, total_output, read, write, write_5m, write_1h, reasoning, _ = usage
     read = read or 0
     write_5m = write_5m or 0
@@ -201,11 +231,8 @@ def price_usage(usage: Usage, levels: tuple[Level, ...]) -> Priced:
         if quantity:
             if rate is None:
                 return _lines(level, zip(COMMON, quantities, strict=True))
-            unit, identity, amount, per, numerator, denominator = rate
-            product = quantity * numerator
-            line_cost = product if denominator == 1 else divide_half_even(product, denominator)
-            lines.append(_new(Line, (unit, quantity, identity, amount, per, line_cost)))
-            cost += line_cost
+            lines.append(line := _line(rate, quantity))
+            cost += line.cost_usd
     return _new(Priced, (tuple(lines), cost, "priced", None, cost, None, None))
 
 
@@ -253,7 +280,7 @@ def rounded_up(quantity: int, minimum: int, increment: int) -> int:
 def _line(rate: UnitRate, quantity: int) -> Line:
     unit, identity, amount, per, numerator, denominator = rate
     product = quantity * numerator
-    return Line(unit, quantity, identity, amount, per, product if denominator == 1 else divide_half_even(product, denominator))
+    return _new(Line, (unit, quantity, identity, amount, per, product if denominator == 1 else divide_half_even(product, denominator)))
 
 
 def _price_open(usage: Usage, levels: tuple[Level, ...]) -> Priced:

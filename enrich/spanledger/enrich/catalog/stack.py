@@ -36,7 +36,7 @@ class PriceList(Protocol):
 class Stack:
     """A base with overlays, the later the higher. Ranks of a file's entries are raised by RANKS for each file below it."""
 
-    def __init__(self, base: CatalogFile, overlays: Sequence[CatalogFile], stack_id: str, label: str) -> None:
+    def __init__(self, base: CatalogFile, overlays: Sequence[CatalogFile], stack_id: str = "", label: str = "") -> None:
         self.id, self.label = stack_id, label
         self._files = (base, *overlays)
         self._shelves: dict[str, _Shelves | None] = {}
