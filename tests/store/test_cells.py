@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal, localcontext
-from itertools import accumulate
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spanledger.enrich.book import reversal
-from spanledger.enrich.events import CostEvent, Line
+from spanledger.enrich.events import CostEvent
 from spanledger.store.cells import MONEY, cell
 from spanledger.store.conditions import Basis
 from spanledger.store.ledger import Ledger
 from spanledger.store.reports import report
+from tests.store.histories import EDITS, Edit, adjustment, history
 from tests.store.samples import DAY_NS, NOON, event
 
 
@@ -26,17 +25,6 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def book(ledger: Ledger, *events: CostEvent) -> None:
     ledger.commit(events, [], position=ledger.position + 1, open_position=0, booked_ns=NOON)
-
-
-def adjustment(number: int, charge: CostEvent, cost: int, **changes: object) -> CostEvent:
-    """The charge's output tokens at another price, such that they cost `cost` atto-USD."""
-    old = charge.lines[-1]
-    lines = (old._replace(rate_id="r-new", amount="9", cost_usd=cost), old._replace(quantity=-old.quantity, cost_usd=-old.cost_usd))
-    nothing = {"input_tokens": None, "output_tokens": None, "wall_clock_ms": 0, "usage": ()}
-    return charge._replace(
-        event_id=number.to_bytes(16, "big"), kind="adjustment", ref_event_id=charge.event_id, reason="repriced", run_id="rp1-x",
-        catalog_id="cat-2", lines=lines, cost_usd=cost - old.cost_usd, list_cost_usd=cost - old.cost_usd,
-    )._replace(**nothing)._replace(**changes)  # fmt: skip
 
 
 def test_sums_on_paper(ledger: Ledger) -> None:
@@ -77,45 +65,7 @@ def test_the_costliest_for_the_customer_come_first_where_that_is_asked(ledger: L
     assert ordered.totals["without_customer_price"] == 1
 
 
-AMOUNTS = st.integers(0, 10**24)
-EDITS = st.lists(
-    st.tuples(
-        st.sampled_from(["charge", "reverse", "adjust", "unpriced"]),
-        st.sampled_from(["a", "b", None]),
-        st.integers(0, 3),
-        st.integers(0, 3),
-        AMOUNTS,
-    ),
-    min_size=1,
-    max_size=12,
-)  # fmt: skip
-
-
-def ledger_of(edits: list[tuple[str, str | None, int, int, int]]) -> list[CostEvent]:
-    """Entries booked one after another, each of a call that started on some day: charges, their reversals and adjustments."""
-    days = accumulate((booked for _, _, _, booked, _ in edits), max)
-    found: list[CostEvent] = []
-    standing: list[CostEvent] = []
-    for number, ((what, tenant, started, _, amount), booked) in enumerate(zip(edits, days, strict=True), 1):
-        when = {"booked_ns": NOON + booked * DAY_NS}
-        if what in ("charge", "unpriced") or not standing:
-            cost = None if what == "unpriced" else amount
-            lines = () if cost is None else (Line("output_tokens", 1_000, "r", "1", 1, amount),)
-            price = {"cost_usd": cost, "list_cost_usd": cost, "lines": lines, "price_state": "unpriced" if cost is None else "priced"}
-            entry = event(number, tenant_id=tenant, start_ns=NOON + started * DAY_NS, **price, **when)
-            standing.append(entry)
-            found.append(entry)
-        elif what == "reverse" or standing[0].cost_usd is None:
-            charge = standing.pop(0)
-            undone = [each for each in found if each.kind == "adjustment" and each.ref_event_id == charge.event_id]
-            for offset, each in enumerate([charge, *undone]):
-                found.append(reversal(each, "revised", when["booked_ns"])._replace(event_id=(number * 1000 + offset).to_bytes(16, "big")))
-        else:
-            found.append(adjustment(number, standing[0], amount, **when))
-    return found
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     edits=EDITS,
     basis=st.sampled_from(["start", "booked"]),
@@ -125,7 +75,7 @@ def ledger_of(edits: list[tuple[str, str | None, int, int, int]]) -> list[CostEv
 )
 def test_every_part_adds_up_to_the_reports_cell(
     tmp_path_factory: pytest.TempPathFactory,
-    edits: list[tuple[str, str | None, int, int, int]],
+    edits: list[Edit],
     basis: Basis,
     tenant: str | None,
     day: int,
@@ -133,11 +83,13 @@ def test_every_part_adds_up_to_the_reports_cell(
 ) -> None:
     window = (NOON + day * DAY_NS - DAY_NS // 2, NOON + day * DAY_NS + DAY_NS // 2)
     with Ledger.open(tmp_path_factory.mktemp("cell")) as ledger:
-        book(ledger, *ledger_of(edits))
+        book(ledger, *history(edits))
         asked = {"window": window, "as_of_ns": NOON + as_of * DAY_NS, "basis": basis}
         found = cell(ledger, filters={"tenant": tenant}, count=2, **asked)  # type: ignore[arg-type]  # as named
         rows = report(ledger, ("tenant",), **asked).rows  # type: ignore[arg-type]  # as above
-    (wanted,) = [row[-1] for row in rows if row[0] == tenant] or [None]
+    calls, wanted = next(((row[1], row[-1]) for row in rows if row[0] == tenant), (0, None))
+    assert found.totals["calls"] == calls
+    assert sum(row["calls"] for row in found.models) == calls
     with localcontext(prec=76):
         said = Decimal(found.totals["cost_usd"] or 0)
         assert said == (wanted or 0)

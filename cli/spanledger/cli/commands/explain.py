@@ -88,9 +88,9 @@ def explain(
     from spanledger.cli.times import window_of
 
     manner = explaining.Manner(output.value, audience is Audience.customer, out)
-    folder = options.existing_data(data)
     when = read_times(*window_of(day, month, since, until, tz), tz, as_of, basis)
     explaining.check_question(identifier, chosen, when)
+    folder = options.existing_data(data)
     if identifier is None:
         explaining.explain_cell(folder, chosen, when, tz, limit, manner)
     else:
