@@ -122,8 +122,8 @@ class Tellers:
             node = nodes[i]
             if node.parent_span_id:
                 beside[node.trace_id, node.parent_span_id, node.operation, node.failed, node.resource.service].append(i)
-        edges = [
-            (_distance_ns(nodes[i], nodes[j]), *sorted((identity(nodes[i]), identity(nodes[j]))), i, j)
+        edges: list[tuple[int, tuple[object, ...], int, int]] = [
+            (_distance_ns(nodes[i], nodes[j]), tuple(sorted((identity(nodes[i]), identity(nodes[j])))), i, j)
             for calls in beside.values()
             if len({teller(nodes[i]) for i in calls}) > 1
             for i, j in self._at_once(calls)
@@ -132,7 +132,7 @@ class Tellers:
         if not edges:
             return
         members = {self.find(group[0]): group for group in self.groups()}
-        for *_, i, j in sorted(edges):
+        for _, _, i, j in sorted(edges):
             a, b = self.find(i), self.find(j)
             mine, theirs = members[a], members[b]
             able = silent.issuperset(mine) or silent.issuperset(theirs)
