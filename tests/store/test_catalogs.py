@@ -16,6 +16,7 @@ from spanledger.store.catalogs import Active, Kind, Parts, UnknownCatalogError
 from spanledger.store.errors import StoreError
 from spanledger.store.metastore import Metastore
 from spanledger.store.migrations import MIGRATIONS
+from spanledger.store.price_words import on_top
 
 SECOND = 1_000_000_000
 CALL = Call("test", provider="acme_ai", request_model="m1", usage=Usage(1_000_000, 0))
@@ -49,7 +50,7 @@ def keep(store: Metastore, amount: str, name: str, kind: Kind = "catalog", now_n
 
 
 def put(store: Metastore, name: str, now_ns: int, *, follows: bool = False) -> Active:
-    parts = catalogs.on_top(store, catalogs.active(store).parts, [catalogs.get(store, name)])
+    parts = on_top(store, catalogs.active(store).parts, [catalogs.get(store, name)])
     return catalogs.activate(store, parts, now_ns, follows_shipped=follows, actor="ann", reason="test")
 
 
@@ -158,20 +159,6 @@ def test_a_book_nobody_kept_is_said_to_be_lost(store: Metastore) -> None:
         catalogs.book_of(store, "rc1-00")
 
 
-def test_a_word_means_what_activating_it_would_make(store: Metastore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = ship(monkeypatch, tmp_path, "1")
-    catalogs.use_shipped(store, 10)
-    two = keep(store, "2", "two")
-    assert catalogs.resolve(store, "active") == catalogs.resolve(store, "shipped") == catalogs.resolve(None, "shipped") == Parts(shipped)
-    assert catalogs.resolve(store, "two") == catalogs.resolve(store, two) == Parts(two)
-    assert catalogs.resolve(store, shipped) == Parts(shipped)
-    for unknown in ("nothing", "pb1-00"):
-        with pytest.raises(UnknownCatalogError):
-            catalogs.resolve(store, unknown)
-    with pytest.raises(UnknownCatalogError):
-        catalogs.resolve(None, "two")
-
-
 def test_a_folder_of_before_can_be_read(tmp_path: Path) -> None:
     """Its metastore has no such tables, and reading does not make them."""
     path = tmp_path / "meta.sqlite"
@@ -185,7 +172,6 @@ def test_a_folder_of_before_can_be_read(tmp_path: Path) -> None:
     connection.close()
     reader = Metastore.open(tmp_path, read_only=True)
     assert (catalogs.stored(reader), catalogs.activations(reader), catalogs.active(reader).revision) == ([], [], 0)
-    assert catalogs.resolve(reader, "active") == Parts(load.load().id)
     reader.close()
     writer = Metastore.open(tmp_path)
     assert [(one.catalog_id, one.kind) for one in catalogs.stored(writer)] == [("rc1-1", "catalog")]

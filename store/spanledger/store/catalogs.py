@@ -26,6 +26,8 @@ SHIPPED: Final = "shipped"
 """The name of the catalogs that come with spanledger; as the base of a book it follows the release."""
 ACTIVE: Final = "active"
 RESERVED: Final = (SHIPPED, ACTIVE)
+PLUS: Final = "+"
+"""What joins names to a book, so that no name has it."""
 _ID_PREFIXES: Final = ("rc1-", "tm1-", "pb1-")
 _NAME_MAX: Final = 64
 _SINCE: Final = next(number for number, sql in enumerate(MIGRATIONS, 1) if "TABLE activations" in sql)
@@ -73,7 +75,7 @@ class Active(NamedTuple):
     since_ns: int
 
 
-def _has_tables(metastore: Metastore) -> bool:
+def has_tables(metastore: Metastore) -> bool:
     """False for an older ledger that is opened to be read only."""
     return metastore.schema_version >= _SINCE
 
@@ -107,16 +109,22 @@ def check_name(name: str) -> None:
     """Raises StoreError for a name that is none, or could be taken for an id or one of our words."""
     if not 0 < len(name) <= _NAME_MAX or not name.isprintable() or name != name.strip():
         raise StoreError(f"a name of prices has 1 to {_NAME_MAX} printable characters; {name[:_NAME_MAX]!r} has not")
-    if name in RESERVED or name.startswith(_ID_PREFIXES):
-        raise StoreError(f"prices cannot be named {name!r}: choose a name that is no id and none of {', '.join(RESERVED)}")
+    if name in RESERVED or name.startswith(_ID_PREFIXES) or PLUS in name:
+        raise StoreError(f"prices cannot be named {name!r}: choose a name that is no id, without {PLUS}, and none of {', '.join(RESERVED)}")
 
 
 def stored(metastore: Metastore) -> list[Stored]:
     """Everything that is stored, oldest first."""
-    if not _has_tables(metastore):
+    if not has_tables(metastore):
         return []
     rows = metastore.connection.execute(f"SELECT {_COLUMNS} FROM catalogs ORDER BY added_ns, rowid")  # noqa: S608 - our own names
     return [Stored(*row) for row in rows]
+
+
+def names_in(metastore: Metastore | None) -> dict[str, str]:
+    """The name of everything stored, and of the shipped catalog, by id."""
+    kept = {one.catalog_id: one.name for one in stored(metastore)} if metastore is not None else {}
+    return {shipped_file().id: SHIPPED} | kept
 
 
 def get(metastore: Metastore, text: str) -> Stored:
@@ -149,9 +157,21 @@ def file_of(metastore: Metastore | None, catalog_id: str) -> CatalogFile:
     shipped = shipped_file()
     if catalog_id == shipped.id:
         return shipped
-    if metastore is None or not _has_tables(metastore):
+    if metastore is None or not has_tables(metastore):
         raise UnknownCatalogError(f"no prices are stored as {catalog_id!r}")
     return unpack(body_of(metastore, catalog_id))
+
+
+def terms_of(metastore: Metastore | None, terms_id: str) -> Terms:
+    """Stored terms. Raises UnknownCatalogError."""
+    if metastore is None or not has_tables(metastore):
+        raise UnknownCatalogError(f"no terms are stored as {terms_id!r}")
+    return Terms.from_bytes(body_of(metastore, terms_id))
+
+
+def content_of(metastore: Metastore | None, catalog_id: str) -> CatalogFile | Terms:
+    """What is stored under an id, terms or a catalog. Raises UnknownCatalogError."""
+    return terms_of(metastore, catalog_id) if catalog_id.startswith("tm1-") else file_of(metastore, catalog_id)
 
 
 _shipped: dict[str, CatalogFile] = {}
@@ -172,13 +192,13 @@ def shipped_file() -> CatalogFile:
 def build(metastore: Metastore | None, parts: Parts, meters: Sequence[Meter] = ()) -> PriceBook:
     """The book of these parts. Raises UnknownCatalogError, and enrich's errors where they cannot go together."""
     overlays = [file_of(metastore, each) for each in parts.overlays]
-    terms = None if parts.terms is None or metastore is None else Terms.from_bytes(body_of(metastore, parts.terms))
+    terms = terms_of(metastore, parts.terms) if parts.terms is not None else None
     return PriceBook(file_of(metastore, parts.base), overlays, terms, meters)
 
 
 def parts_of(metastore: Metastore | None, book_id: str) -> Parts:
     """What a book on record is made of. Raises UnknownCatalogError."""
-    if metastore is not None and _has_tables(metastore):
+    if metastore is not None and has_tables(metastore):
         row = metastore.connection.execute("SELECT base, overlays, terms FROM price_books WHERE book_id = ?", (book_id,)).fetchone()
         if row is not None:
             return Parts(row[0], tuple(json.loads(row[1])), row[2])
@@ -221,12 +241,12 @@ def _add_shipped(metastore: Metastore, now_ns: int) -> None:
 
 def activations(metastore: Metastore) -> list[Active]:
     """Every activation ever, oldest first."""
-    return _activations(metastore, "") if _has_tables(metastore) else []
+    return _activations(metastore, "") if has_tables(metastore) else []
 
 
 def active(metastore: Metastore | None) -> Active:
     """The book in force. Where nothing was ever activated, that is the shipped catalog alone: revision 0."""
-    found = _activations(metastore, "DESC LIMIT 1") if metastore is not None and _has_tables(metastore) else []
+    found = _activations(metastore, "DESC LIMIT 1") if metastore is not None and has_tables(metastore) else []
     shipped = shipped_file().id
     return found[0] if found else Active(0, shipped, Parts(shipped), True, SHIPPED, "", 0)
 
@@ -272,46 +292,3 @@ def use_shipped(metastore: Metastore, now_ns: int) -> Active:
         return now
     reason = f"spanledger comes with {shipped.label}" if now.revision else "first use"
     return activate(metastore, now.parts._replace(base=shipped.id), now_ns, follows_shipped=True, actor=SHIPPED, reason=reason)
-
-
-def on_top(metastore: Metastore, parts: Parts, wanted: Sequence[Stored]) -> Parts:
-    """A book with these put in their places: a catalog as its base, terms as its terms, an overlay on top.
-
-    An overlay takes the place of an earlier one of the same name: it is its next version.
-    """
-    names = {one.catalog_id: one.name for one in stored(metastore)}
-    for one in wanted:
-        if one.kind == "terms":
-            parts = parts._replace(terms=one.catalog_id)
-        elif one.kind == "catalog":
-            parts = parts._replace(base=one.catalog_id)
-        else:
-            kept = [each for each in parts.overlays if each != one.catalog_id and names.get(each) != one.name]
-            parts = parts._replace(overlays=(*kept, one.catalog_id))
-    return parts
-
-
-def resolve(metastore: Metastore | None, text: str) -> Parts:
-    """The book that a word of the command line means.
-
-    "active" is the book in force. The id of a catalog or book is that alone. A name ("shipped" too), an overlay or terms stand for the book
-    in force with that put in its place: what `activate` would make. Raises UnknownCatalogError.
-    """
-    now = active(metastore).parts
-    shipped = shipped_file().id
-    if text == ACTIVE:
-        return now
-    if text == SHIPPED:
-        return now._replace(base=shipped)
-    if text == shipped or metastore is None or not _has_tables(metastore):
-        return parts_of(metastore, text)
-    if text.startswith("pb1-"):
-        return parts_of(metastore, _book_begun(metastore, text))
-    one = get(metastore, text)
-    return Parts(one.catalog_id) if one.kind == "catalog" and text != one.name else on_top(metastore, now, [one])
-
-
-def _book_begun(metastore: Metastore, text: str) -> str:
-    rows = metastore.connection.execute("SELECT book_id FROM price_books").fetchall()
-    found = [book_id for (book_id,) in rows if book_id.startswith(text)]
-    return str(found[0]) if len(found) == 1 else text
