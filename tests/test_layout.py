@@ -62,6 +62,15 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "store/spanledger/store/migrations.py": ("tests/store/test_metastore.py",),
     "store/spanledger/store/snapshots.py": ("tests/cli/test_backup.py",),
     "store/spanledger/store/schema.py": ("tests/store/test_event_rows.py", "tests/store/test_span_rows.py"),
+    "cli/spanledger/cli/reprice_table.py": ("tests/cli/test_repricing.py",),
+    "cli/spanledger/cli/run_list.py": ("tests/cli/test_repricing.py",),
+    "store/spanledger/store/columnar.py": ("tests/store/test_adjustments.py",),
+    "store/spanledger/store/line_arrays.py": ("tests/store/test_adjustments.py",),
+    "store/spanledger/store/rate_table.py": ("tests/store/test_adjustments.py",),
+    "store/spanledger/store/reprice_run.py": ("tests/cli/test_repricing.py",),
+    "store/spanledger/store/tally.py": ("tests/store/test_adjustments.py",),
+    "store/spanledger/store/undo_run.py": ("tests/cli/test_repricing.py",),
+    "store/spanledger/store/wide_integers.py": ("tests/store/test_adjustments.py",),
 }
 """Modules (or all that match a pattern) without a test file of their own name, and where they are tested instead: small pieces that
 only show their worth together with a whole, which is what those files test."""

@@ -1,0 +1,194 @@
+"""A re-pricing as one operation over the ledger: which charges, by which prices, what it does to whom, and the entries to book.
+
+Its run is named by its inputs: the prices, the choice of charges, and a digest of the entries there were. So the same inputs give the same
+entries anywhere, and a run that is repeated finds nothing left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import duckdb
+import numpy as np
+
+from spanledger.enrich.adjust import ByRun
+from spanledger.enrich.book import Prices
+from spanledger.enrich.events import CostEvent
+from spanledger.enrich.open_traces import TraceKey
+from spanledger.enrich.records import DAY_NS
+from spanledger.store.adjustments import Identity, Repricer
+from spanledger.store.conditions import NO_FILTERS, Conditions, Filters, conditions
+from spanledger.store.files import DataFile
+from spanledger.store.index import trace_keys_of
+from spanledger.store.ledger import Ledger, by_day_and_trace
+from spanledger.store.query import EVERYTHING, Range, snapshot
+from spanledger.store.tally import Tally
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SLICE_ROWS: Final = 1_000_000
+"""Rows of a partition in memory at a time, about a kilobyte each; a larger partition is taken in slices of its traces."""
+
+Progress = Callable[[int], None]
+Change = Callable[["pa.Table"], "pa.Table"]
+"""What if: the rows as they might have been."""
+
+
+class Scope(NamedTuple):
+    """Which charges are re-priced: those that start in the window and pass the filters."""
+
+    window: Range = EVERYTHING
+    filters: Filters = NO_FILTERS
+
+    @property
+    def where(self) -> Conditions:
+        """As SQL over entries."""
+        return conditions(self.window, self.filters)
+
+    def inputs(self) -> dict[str, Any]:
+        """What names the choice."""
+        filters = {name: sorted(_values(value), key=str) for name, value in self.filters.items()}
+        return {"since_ns": self.window[0], "until_ns": self.window[1], "filters": filters}
+
+
+def _values(value: str | Sequence[str | None] | None) -> list[str | None]:
+    return [value] if value is None or isinstance(value, str) else list(value)
+
+
+def state_of(ledger: Ledger, scope: Scope) -> dict[str, Any]:
+    """What names the entries in scope as they are now: their number and a digest of their ids, whatever files they lie in."""
+    where = scope.where
+    with snapshot(ledger, scope.window) as connection:
+        asked = f"SELECT count(*), bit_xor(md5_number(event_id)) FROM entries WHERE {where.sql}"  # noqa: S608 - allow-listed names, bound values
+        count, digest = connection.execute(asked, where.values).fetchone() or (0, None)
+    return {"entries": count, "digest": f"{digest or 0:032x}"}
+
+
+def rows_in(ledger: Ledger, scope: Scope) -> int:
+    """How many rows a run reads, for its progress."""
+    return sum(file.rows for file in ledger.metastore.live_files("events", start_ns=scope.window))
+
+
+def repriced(
+    ledger: Ledger, prices: Prices, scope: Scope, by: ByRun, tally: Callable[[Tally], object], *, change: Change | None = None,
+    progress: Progress = lambda _rows: None,
+) -> Iterator[tuple[int, pa.Table]]:  # fmt: skip
+    """The entries that bring the charges in scope to `prices`, as (partition day, rows without numbers), partition by partition.
+
+    While one is priced, the one before is the caller's. `tally` is given the sums at the end. `change` makes it a what-if: its entries
+    are not to be booked.
+    """
+    with closing(Repricer(prices, by, lambda wanted: charges_ever(ledger, wanted))) as repricer, closing(_Chooser(scope)) as chooser:
+
+        def work(day: int, table: pa.Table) -> tuple[int, list[tuple[int, pa.Table]]]:
+            made = repricer.reprice(table if change is None else change(table), chooser.choose(table), table if change else None)
+            parts = [(day, made.table)] if made.table is not None else []
+            return table.num_rows, parts + tables_of(ledger, made.events)
+
+        with ThreadPoolExecutor(1, "reprice") as thread:
+            waiting = None
+            for day, table in slices(ledger, scope.window):
+                following = thread.submit(work, day, table)
+                if waiting is not None:
+                    yield from _done(waiting.result(), progress)
+                waiting = following
+            if waiting is not None:
+                yield from _done(waiting.result(), progress)
+        tally(repricer.tally)
+
+
+def _done(result: tuple[int, list[tuple[int, pa.Table]]], progress: Progress) -> Iterator[tuple[int, pa.Table]]:
+    rows, parts = result
+    progress(rows)
+    yield from parts
+
+
+class _Chooser:
+    """Says which rows are in scope."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._where = scope.where
+        self._connection = duckdb.connect(":memory:", config={"threads": 1})
+
+    def close(self) -> None:
+        """Let DuckDB go."""
+        self._connection.close()
+
+    def choose(self, table: pa.Table) -> np.ndarray:
+        """A mask over the rows."""
+        import pyarrow as pa  # here: reports import this package and must not wait for Arrow
+
+        chosen = np.zeros(table.num_rows, bool)
+        if self._where.sql == "true":
+            return ~chosen
+        self._connection.register("rows", table.append_column("row_number", pa.array(np.arange(table.num_rows))))
+        asked = f"SELECT row_number FROM rows WHERE {self._where.sql}"  # noqa: S608 - allow-listed names, bound values
+        chosen[self._connection.execute(asked, self._where.values).fetchnumpy()["row_number"]] = True
+        self._connection.unregister("rows")
+        return chosen
+
+
+def partitions(ledger: Ledger, window: Range) -> dict[int, list[DataFile]]:
+    """The files with rows of the window by partition, the earliest day first."""
+    found: dict[int, list[DataFile]] = {}
+    for file in ledger.metastore.live_files("events", start_ns=window):
+        found.setdefault(file.day, []).append(file)
+    return dict(sorted(found.items()))
+
+
+def slices(ledger: Ledger, window: Range) -> Iterator[tuple[int, pa.Table]]:
+    """The rows of each partition, all of a trace together, no more than about SLICE_ROWS at a time."""
+    for day, files in partitions(ledger, window).items():
+        count = -(-sum(file.rows for file in files) // SLICE_ROWS)
+        for part in range(count):
+            table = _read(ledger, files, part, count)
+            if table.num_rows:
+                yield day, table
+
+
+def _read(ledger: Ledger, files: Iterable[DataFile], part: int, count: int) -> pa.Table:
+    """The rows of the traces whose key leaves `part` when divided by `count`."""
+    import pyarrow as pa  # as above
+    import pyarrow.parquet as pq  # as above
+
+    from spanledger.store.event_rows import SCHEMA  # as above
+
+    tables = []
+    for file in files:
+        with pq.ParquetFile(ledger.data_dir / file.path) as parquet:
+            groups = [parquet.read()] if count == 1 else (parquet.read_row_group(n) for n in range(parquet.num_row_groups))
+            for rows in groups:
+                mine = rows if count == 1 else rows.filter(pa.array(trace_keys_of(rows) % np.uint64(count) == part))
+                tables.append(mine.select(SCHEMA.names))
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def tables_of(ledger: Ledger, events: Sequence[CostEvent]) -> list[tuple[int, pa.Table]]:
+    """Entries as rows without numbers, by partition, in their order."""
+    from spanledger.store.event_rows import to_table  # Arrow: as above
+
+    found = []
+    for day, rows in sorted(by_day_and_trace(events, ledger.config).items()):
+        found.append((day, to_table([events[n] for n in rows], [0] * len(rows)).drop_columns("entry_number")))
+    return found
+
+
+def charges_ever(ledger: Ledger, wanted: Iterable[tuple[Identity, int]]) -> Mapping[Identity, int]:
+    """How many charges were ever booked for each (authority, trace, span, split), given with the start of the live one."""
+    days: dict[TraceKey, set[int]] = {}
+    identities = []
+    for identity, start_ns in wanted:
+        identities.append(identity)
+        days.setdefault(identity[:2], set()).add(start_ns // DAY_NS)
+    booked = ledger.booked(days)
+    counts: dict[Identity, int] = {}
+    for (authority, trace_id), entries in booked.items():
+        for entry in entries:
+            if entry.kind == "charge":
+                identity = (authority, trace_id, entry.span_id, entry.split_index)
+                counts[identity] = counts.get(identity, 0) + 1
+    return {identity: counts.get(identity, 1) for identity in identities}
