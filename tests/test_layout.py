@@ -31,6 +31,8 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "cli/spanledger/cli/options.py": ("tests/cli/test_app.py",),
     "cli/spanledger/cli/parts.py": ("tests/cli/test_worker.py",),
     "cli/spanledger/cli/progress.py": ("tests/cli/test_backup.py",),
+    "cli/spanledger/cli/price_diffing.py": ("tests/cli/test_price_diff.py",),
+    "cli/spanledger/cli/price_files.py": ("tests/cli/test_price_import.py",),
     "cli/spanledger/cli/reference.py": ("tests/test_docs.py",),
     "cli/spanledger/cli/serving.py": ("tests/cli/test_server.py",),
     "cli/spanledger/cli/worker_process.py": ("tests/cli/test_supervisor.py",),
