@@ -20,7 +20,7 @@ COMMANDS: dict[str, str] = {
     "sql": "Ask the ledger in SQL, read-only.",
     "doctor": "What was not metered, priced or attributed, and the fix.",
     "dialects": "See how spans are read: the emitters known, and files of yours.",
-    "prices": "Look into the price catalog.",
+    "prices": "Price catalogs, overlays and terms: what calls cost.",
     "reprice": "Price stored calls anew, by the prices in force or any others.",
     "replay": "Settle stored requests anew, by the rules as they are now.",
     "runs": "The re-pricings and replays that were booked.",
@@ -29,6 +29,10 @@ COMMANDS: dict[str, str] = {
     "config": "Show and check the configuration.",
     "backup": "Copy a data folder, also of a running server.",
     "restore": "Make a data folder of a backup.",
+    "verify": "Whether the ledger is what was booked, by its hash chain.",
+    "checkpoint": "Sign what the ledger is now, to be kept elsewhere.",
+    "prove": "A proof that an entry is in the ledger, to give away.",
+    "verify-proof": "Check a proof with nothing but a checkpoint.",
     "compact": "Rewrite small ledger files into large ones.",
     "demo": "See it work: server, SDK workload and report in seconds.",
 }
@@ -36,8 +40,8 @@ COMMANDS: dict[str, str] = {
 
 
 def load(name: str) -> Any:
-    """The click command behind a name: the Typer app called `app` of the module `commands/NAME.py`."""
-    module = import_module(f"spanledger.cli.commands.{name}")
+    """The click command behind a name: the Typer app called `app` of the module `commands/NAME.py` (with _ for -)."""
+    module = import_module(f"spanledger.cli.commands.{name.replace('-', '_')}")
     command = typer.main.get_command(module.app)
     command.name = name
     return command

@@ -37,12 +37,21 @@ class Core(NamedTuple):
     prev: bytes
 
 
+class Details(NamedTuple):
+    """The part of a record that stays with the ledger: the commit as the metastore has it, and sums in atto-USD."""
+
+    commit: Commit
+    payers: int
+    sums: Mapping[str, int]
+    catalogs: tuple[str, ...]
+
+
 class ChainRecord(NamedTuple):
     """A record with the exact bytes of both its texts."""
 
     core: Core
     core_bytes: bytes
-    details: Mapping[str, Any]
+    details: Details
     details_bytes: bytes
 
     @property
@@ -74,13 +83,7 @@ def make_record(ledger: str, seq: int, kind: str, commit: Commit, sealed: Sealed
     """The record of a commit, or of all commits up to this one."""
     details = {
         "salt": secrets.token_hex(16),
-        "commit": commit.number,
-        "position": commit.position,
-        "open_position": commit.open_position,
-        "booked_ns": commit.booked_ns,
-        "event_rows": sealed.rows,
-        "span_rows": commit.span_rows,
-        "entries_total": commit.entries_total,
+        **commit._replace(event_rows=sealed.rows)._asdict(),
         "payers": sealed.payers,
         "sums": {name: str(value) for name, value in sealed.sums.items()},
         "catalogs": [*sealed.catalogs],
@@ -97,7 +100,7 @@ def make_record(ledger: str, seq: int, kind: str, commit: Commit, sealed: Sealed
         "prev": prev.hex(),
     }
     core_bytes = _json(core)
-    return ChainRecord(parse_core(core_bytes), core_bytes, details, details_bytes)
+    return ChainRecord(parse_core(core_bytes), core_bytes, parse_details(details_bytes), details_bytes)
 
 
 def parse_core(data: bytes) -> Core:
@@ -117,6 +120,18 @@ def parse_core(data: bytes) -> Core:
         raise ChainError("a record of the chain is damaged") from error
 
 
+def parse_details(data: bytes) -> Details:
+    """The second text of a line. Raises ChainError."""
+    try:
+        said = json.loads(data)
+        commit = Commit(*(said[name] for name in Commit._fields))
+        if not all(type(value) is int for value in (*commit, said["payers"])):
+            raise ChainError("the details of a record are damaged")
+        return Details(commit, said["payers"], {str(k): int(v) for k, v in said["sums"].items()}, tuple(map(str, said["catalogs"])))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ChainError("the details of a record are damaged") from error
+
+
 def parse_line(line: bytes) -> ChainRecord:
     """A line of a chain file, with its details held against the core. Raises ChainError."""
     core_bytes, tab, details_bytes = line.removesuffix(b"\n").partition(b"\t")
@@ -125,4 +140,4 @@ def parse_line(line: bytes) -> ChainRecord:
     core = parse_core(core_bytes)
     if hashlib.sha256(details_bytes).digest() != core.details:
         raise ChainError("the details of a record are not those its core names")
-    return ChainRecord(core, core_bytes, json.loads(details_bytes), details_bytes)
+    return ChainRecord(core, core_bytes, parse_details(details_bytes), details_bytes)

@@ -5,6 +5,26 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class ProofConfig(BaseModel):
+    """Signed checkpoints that a server makes by itself. One kept where the ledger's keepers cannot write proves that nothing was cut off
+    or written anew.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    checkpoint_every_seconds: float = Field(default=3_600.0, ge=0)
+    """How often a server signs a checkpoint, if anything was booked since the last; 0 never."""
+
+    checkpoint_file: str | None = None
+    """Where it also writes each checkpoint: a file, which is replaced, or an existing folder, which gets a file for each."""
+
+    checkpoint_url: str | None = None
+    """Where it also posts each checkpoint, as text/plain: https, or http on this machine."""
+
+    key_file: str | None = None
+    """The Ed25519 key (PEM) that signs; by default `checkpoint.key` in the data folder, made on first use."""
+
+
 class StoreConfig(BaseModel):
     """How the ledger is kept. Every default is meant to be left alone."""
 
@@ -42,3 +62,6 @@ class StoreConfig(BaseModel):
 
     sql_timeout_seconds: float = Field(default=30.0, gt=0)
     """After this time a `sql` query is stopped."""
+
+    proof: ProofConfig = Field(default_factory=ProofConfig)
+    """Signed checkpoints."""

@@ -67,6 +67,7 @@ def _other(name: str, kind: str, value: Any) -> bytes:
         shape = ITEMS[kind]
         if kind == "texts":
             return b"".join(_parts(shape, [item]) for item in value)
-        if all(isinstance(item, dict) and [*item] == [part for part, _ in shape.columns] for item in value):
-            return b"".join(_parts(shape, [*item.values()]) for item in value)
+        parts = [part for part, _ in shape.columns]
+        if all(isinstance(item, dict) and item.keys() == set(parts) for item in value):
+            return b"".join(_parts(shape, [item[part] for part in parts]) for item in value)
     raise RowError(f"{name}: not a value of type {kind}")
