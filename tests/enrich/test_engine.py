@@ -228,19 +228,31 @@ def test_traces_that_wait_are_settled_as_they_are_when_memory_is_short() -> None
     assert patient.open_traces == 50
 
 
-def test_traces_that_grow_are_spared_up_to_twice_the_bound_and_one_alone_always() -> None:
+def test_traces_that_grow_are_spared_up_to_a_second_bound_and_one_alone_always() -> None:
     ledger = MemoryLedger()
     engine = engine_on(ledger, Policy(spans_max=20))
-    for n in range(20):
+    for n in range(25):
         calls = [readings(chat(f"{trace}{n}", (10 + n, 1), ms=(n, n + 1)), trace, parent=b"dropped.") for trace in "ab"]
         run(engine, ledger, [reading for call in calls for reading in call], final=False)
-    assert (engine.spans_held, engine.open_traces, ledger.events) == (40, 2, [])
-    run(engine, ledger, readings(chat("c1", (9, 1)), "c", parent=b"dropped."), final=False)
-    assert engine.spans_held <= 21
-    assert len(net(ledger.events)) in (20, 40)
+    assert (engine.spans_held, engine.open_traces, ledger.events) == (50, 2, [])
+    calls = [readings(chat(f"{trace}25", (10, 1)), trace, parent=b"dropped.") for trace in "ab"]
+    run(engine, ledger, [reading for call in calls for reading in call], final=False)
+    assert (engine.spans_held, engine.open_traces, len(net(ledger.events))) == (26, 1, 26)
     for n in range(60):
         run(engine, ledger, readings(chat(f"d{n}", (10 + n, 1), ms=(n, n + 1)), "d", parent=b"dropped."), final=False)
     assert engine.spans_held == 60
+
+
+def test_a_tick_leaves_to_the_next_what_is_too_much_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spanledger.enrich.engine._EVENTS_MAX", 20)
+    ledger = MemoryLedger()
+    engine = engine_on(ledger)
+    for n in range(50):
+        engine.add(readings(chat(f"c{n}", (10 + n, 1), payers=pays("acme")), f"t{n}"))
+    assert [len(run(engine, ledger, [], final=False).events) for _ in range(4)] == [20, 20, 10, 0]
+    for n in range(50, 100):
+        engine.add(readings(chat(f"c{n}", (10 + n, 1), payers=pays("acme")), f"t{n}"))
+    assert len(run(engine, ledger, []).events) == 50  # at the end, everything
 
 
 def test_waiting_traces_survive_a_restart() -> None:

@@ -32,6 +32,10 @@ _KNOWN_PAYERS, _CALLS, _EVERYTHING = 0, 1, 2
 """How far a trace may be settled: only measured calls whose payer is known; every call; aggregates standing for calls too."""
 
 
+_EVENTS_MAX: Final = 50_000
+"""A tick that has so many entries leaves the rest to the next: a flood of traces may all have waited long enough at one moment."""
+
+
 class Policy(NamedTuple):
     """How long to wait for what may still come. Seconds of silence of a trace, except `hold_seconds`.
 
@@ -127,6 +131,8 @@ class Engine:
         for key, trace in list(pending.items()):
             if key in done:
                 continue
+            if len(events) >= _EVENTS_MAX and not final:
+                break
             cluster = memory.cluster(trace) if trace.partners else [trace]
             if len(cluster) > 1:
                 done.update(member.key for member in cluster)

@@ -60,7 +60,7 @@ class TraceMemory:
         self._links = LinkIndex(lambda: (reading for trace in self.traces.values() for reading in trace.spans.values()), history.tellers)
         self.spans_held = 0
         self._touched = 0
-        """How many traces the last `take_in` brought something of: they are the last of `traces`."""
+        """How many traces the last `take_in` that brought anything brought it of: they are the last of `traces`."""
         self._wide: dict[TraceKey, set[int]] = {}
         self.on_recall: Callable[[OpenTrace], None] | None = None
         """Told of each trace that came back from the ledger, before anything new is added to it."""
@@ -121,8 +121,8 @@ class TraceMemory:
     def too_many(self, spans_max: int) -> frozenset[TraceKey]:
         """The waiting traces that must be settled as they are, so that no more than so many spans are held: the least recently used.
 
-        Those that something came of just now are spared up to twice as many, since more is likely to come; and the last always: a
-        trace that is larger than memory may hold would only be fetched again.
+        Those that something came of just now are spared up to two and a half times as many, since what comes next would fetch them
+        again, which is slow and takes memory of its own; and the last always: a trace may be larger than memory may hold.
         """
         excess = self.spans_held - spans_max
         if excess <= 0:
@@ -131,7 +131,7 @@ class TraceMemory:
         spared = len(self.traces) - self._touched
         for number, (key, trace) in enumerate(self.traces.items()):
             if number == spared:
-                excess -= spans_max
+                excess -= spans_max * 3 // 2
             if excess <= 0 or number == len(self.traces) - 1:
                 break
             if key in self.pending:
@@ -142,7 +142,7 @@ class TraceMemory:
     def take_in(self) -> list[Reading]:
         """Take in what was added; the spans that say something new. Their traces are pending then."""
         incoming, self._incoming = self._incoming, {}
-        self._touched = len(incoming)
+        self._touched = len(incoming) or self._touched
         traces = self.traces
         unknown: dict[TraceKey, set[int]] = {}
         for key, readings in incoming.items():
