@@ -31,7 +31,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         "unpriced",
         "price_state = 'unpriced' AND usage_state <> 'missing'",
         f"concat_ws(' ', {_MODEL}, '/', price_reason)",
-        "see `spanledger prices list TEXT` for how the catalog names it; the usage is kept and can be priced later",
+        "see `spanledger prices models TEXT` for how catalogs name it; the usage is kept: import a price or an alias, then `reprice`",
     ),
     Check(
         "unattributed",
