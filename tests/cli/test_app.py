@@ -57,7 +57,7 @@ def test_the_one_line_help_is_the_first_line_of_the_commands_own(name: str, text
         (["repor"], 2, "spanledger: No such command 'repor'. Did you mean 'report'? (see `spanledger --help`)\n"),
         (["report", "--qqqqqqqqq"], 2, "spanledger: No such option: --qqqqqqqqq (see `spanledger report --help`)\n"),
         (["report", "--format", "xml"], 2, None),
-        (["explain"], 2, "spanledger: Missing argument 'ID' (see `spanledger explain --help`)\n"),
+        (["changes"], 2, "spanledger: Missing option '--since' (see `spanledger changes --help`)\n"),
         (["report", "--data", "/nonexistent/x"], 1, None),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,70 @@ def test_shared_work_shows_every_share(tmp_path: Path) -> None:
     text = spanledger("explain", "--data", tmp_path / "data", f"{1:016x}").out
     assert "share of acme:" in text
     assert "together 0.00021 USD" in text
+
+
+def test_a_cell_adds_up_to_the_reports_figure(data: Path) -> None:
+    document = json.loads(spanledger("explain", "--data", data, "--tenant", "acme", "--limit", "1", "--format", "json").out)
+    (row,) = spanledger("report", "--data", data, "--tenant", "acme", "--format", "jsonl").rows()
+    totals = document["totals"]
+    assert (totals["calls"], totals["cost_usd"], totals["input_tokens"]) == (row["calls"], row["cost_usd"], row["input_tokens"])
+    assert sum(Decimal(each["cost_usd"]) for each in document["rates"]) == Decimal(row["cost_usd"])
+    assert sum(Decimal(each["cost_usd"]) for each in document["booked"]) == Decimal(row["cost_usd"])
+    assert Decimal(document["top"][0]["cost_usd"]) + Decimal(document["rest"]["cost_usd"]) == Decimal(row["cost_usd"])
+    assert document["rest"]["entries"] == 2
+    (explained,) = document["explanations"]
+    assert explained["price"]["total_usd"] == document["top"][0]["cost_usd"]
+    assert document["rates"][0]["source"].startswith("genai-prices")
+    text = spanledger("explain", "--data", data, "--tenant", "acme").out
+    assert text.startswith("acme: 0.00042 USD\n")
+    assert "input_tokens: 2,000 at 0.15 USD / 1,000,000 = 0.0003 USD" in text
+
+
+def test_a_cell_has_its_times(data: Path) -> None:
+    for args in (["--since", "1d"], ["--month", "month"], ["--basis", "booked", "--since", "1d"]):
+        answer = spanledger("explain", "--data", data, "--model", "gpt-4o-mini", *args)
+        assert answer.code == 0, answer.err
+        assert "0.00084 USD" in answer.out.splitlines()[0]
+    assert "nothing in the ledger for that" in spanledger("explain", "--data", data, "--day", "2020-01-01").err
+    for args in (["--day", "today", "--month", "month"], [], ["chatcmpl-1-3", "--model", "x"], ["chatcmpl-1-3", "--since", "1d"]):
+        answer = spanledger("explain", "--data", data, *args)
+        assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+
+
+def test_a_line_is_explained_by_itself(data: Path) -> None:
+    (event,) = [event for event in events(data) if event["response_id"] == "chatcmpl-1-3"]
+    text = spanledger("explain", "--data", data, f"{event['event_id']}:output_tokens").out
+    assert "output_tokens: 100 * 0.6 / 1,000,000 = 0.00006 USD" in text
+    assert "input_tokens: 1,000" not in text
+    line = json.loads(spanledger("explain", "--data", data, f"{event['event_id'][:12]}:input_tokens", "--format", "json").out)
+    assert (line["quantity"], line["cost_usd"], line["rate_id"]) == (1000, "0.00015", event["lines"][0]["rate_id"])
+    assert "there are input_tokens, output_tokens" in spanledger("explain", "--data", data, f"{event['event_id']}:images").err
+
+
+def test_html_goes_to_a_file_and_says_what_the_text_says(data: Path, tmp_path: Path) -> None:
+    page = tmp_path / "acme.html"
+    answer = spanledger("explain", "--data", data, "--tenant", "acme", "--format", "html", "--out", page)
+    assert (answer.code, answer.out) == (0, "")
+    text = page.read_text("utf-8")
+    assert "0.00015 + 0.00006 = 0.00021 USD" in text
+    assert "globex" not in text
+    assert 'href="#call-1"' in text
+    assert 'id="call-1"' in text
+
+
+def test_hostile_names_of_every_kind_stay_text_on_the_page(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>\u202e\"'>"
+    names = {"tenant.id": hostile, "user.id": hostile, "session.id": hostile, "gen_ai.agent.name": hostile, "gen_ai.workflow.name": hostile}
+    (tmp_path / "a.pb").write_bytes(as_protobuf(chat(1, 1, None, model=hostile, attributes=names)))
+    assert spanledger("ingest", "--data", tmp_path / "data", tmp_path / "a.pb").code == 0
+    for asked in ([f"{1:016x}"], ["--tenant", hostile]):
+        page = spanledger("explain", "--data", tmp_path / "data", *asked, "--format", "html").out
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+        assert "<script" not in page
+        assert "\u202e" not in page
+
+
+def test_the_place_in_the_hash_chain_is_named(data: Path) -> None:
+    evidence = json.loads(spanledger("explain", "--data", data, "chatcmpl-1-3", "--format", "json").out)["evidence"]
+    assert evidence["proof"].startswith("record ")
+    assert "spanledger prove" in evidence["proof"]

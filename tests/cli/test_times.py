@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from spanledger.cli.times import utc_text
+from spanledger.cli.errors import UsageMistake
+from spanledger.cli.times import utc_text, window_of
 
 
 @pytest.mark.parametrize(
@@ -18,3 +19,14 @@ from spanledger.cli.times import utc_text
 )
 def test_utc_text(ns: int, text: str) -> None:
     assert utc_text(ns) == text
+
+
+def test_a_day_or_a_month_stands_for_its_window() -> None:
+    assert window_of("2026-11-20", None, None, None, "UTC") == ("2026-11-20", "2026-11-21")
+    assert window_of(None, "2026-12", None, None, "Europe/Berlin") == ("2026-12-01", "2027-01-01")
+    assert window_of(None, "2026-02-14", None, None, "UTC") == ("2026-02-01", "2026-03-01")
+    assert window_of(None, None, "7d", None, "UTC") == ("7d", None)
+    with pytest.raises(UsageMistake, match="--day and --month"):
+        window_of("today", "month", None, None, "UTC")
+    with pytest.raises(UsageMistake, match="--since"):
+        window_of("today", None, "1h", None, "UTC")

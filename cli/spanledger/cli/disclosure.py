@@ -14,7 +14,7 @@ _IDENTITY = (
     *("response_id", "trace_id", "span_id"),
 )
 _PAYER = ("tenant", "share", "user", "session", "workflow", "agent", "feature", "environment")
-_PART = ("event_id", "tenant", "share", "customer_price_usd", "customer_lines", "billable")
+_PART = ("event_id", "tenant", "share", "customer_price_usd", "billable")
 _BOOKED = ("booked", "kind", "event_id", "ref_event_id", "customer_price_usd", "reason")
 _EVIDENCE = ("received", "prompt_hmac", "proof")
 _TOTALS = (

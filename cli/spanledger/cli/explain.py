@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from spanledger.cli.disclosure import cell_for_customer, for_customer, of_tenant
 from spanledger.cli.errors import UsageMistake, UserError
-from spanledger.cli.explaining import Entry, FindRate, RunInfo, explain_charge
+from spanledger.cli.explaining import Entry, FindPlace, FindRate, RunInfo, explain_charge
 from spanledger.cli.explanation_pages import cell_page, charge_blocks, charge_page, charge_title, line_page
 from spanledger.cli.options import Chosen
 from spanledger.cli.pages import Heading, Page, page_markdown, page_text
@@ -20,7 +21,9 @@ from spanledger.cli.reports import When, store_filters
 from spanledger.cli.times import utc_text
 from spanledger.store.cells import Cell, cell
 from spanledger.store.entries import Found, find, find_calls
+from spanledger.store.errors import ChainError
 from spanledger.store.ledger import Ledger
+from spanledger.store.proofs import place_of
 from spanledger.store.query import EVERYTHING
 from spanledger.store.runs import list_runs
 
@@ -45,6 +48,7 @@ class _Sources(NamedTuple):
 
     find_rate: FindRate
     runs: Mapping[str, RunInfo]
+    find_place: FindPlace
 
 
 def explanations(data: Path, identifier: str) -> list[dict[str, Any]]:
@@ -55,7 +59,16 @@ def explanations(data: Path, identifier: str) -> list[dict[str, Any]]:
 
 
 def _sources(ledger: Ledger) -> _Sources:
-    return _Sources(rate_finder(ledger.metastore), {run.run_id: RunInfo(run.actor, run.reason) for run in list_runs(ledger.metastore)})
+    runs = {run.run_id: RunInfo(run.actor, run.reason) for run in list_runs(ledger.metastore)}
+    return _Sources(rate_finder(ledger.metastore), runs, partial(_place, ledger))
+
+
+def _place(ledger: Ledger, entry: Entry) -> str | None:
+    try:
+        place = place_of(ledger.metastore, entry["entry_number"])
+    except ChainError:
+        return None  # the ledger has no chain yet
+    return f"record {place.record} of the hash chain (commit {place.commit}); `spanledger prove {entry['event_id']}` gives the proof"
 
 
 def _find(ledger: Ledger, identifier: str, as_of_ns: int | None) -> tuple[Found, str | None]:

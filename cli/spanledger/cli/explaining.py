@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from spanledger.cli.meanings import HOW, REASONS, rule_text, unpriced_text
@@ -33,6 +34,9 @@ class RunInfo(NamedTuple):
 
 FindRate = Callable[[str, Entry], RateInfo | None]
 """Finds a rate by its id, given the entry that was priced with it."""
+
+FindPlace = Callable[[Entry], str | None]
+"""Says where in the hash chain an entry stands; None where the ledger has no chain."""
 
 _USAGE = (
     ("input_tokens", None),
@@ -79,7 +83,11 @@ def parts_of(live: Sequence[Entry]) -> list[Part]:
 
 
 def explain_charge(
-    history: Sequence[Entry], spans: Mapping[str, Entry], find_rate: FindRate, runs: Mapping[str, RunInfo] | None = None
+    history: Sequence[Entry],
+    spans: Mapping[str, Entry],
+    find_rate: FindRate,
+    runs: Mapping[str, RunInfo] = MappingProxyType({}),
+    find_place: FindPlace = lambda _: None,
 ) -> dict[str, Any]:
     """The explanation of one span's charge: its entries in booking order, and the spans of its trace by id."""
     live = current(history)
@@ -93,8 +101,8 @@ def explain_charge(
         "usage": _usage(charges),
         "price": _price(parts, find_rate),
         "suppressed": [_suppressed(span_id, spans) for span_id in entry["suppressed_span_ids"]],
-        "history": [_booked(each, runs or {}) for each in history],
-        "evidence": _evidence(entry),
+        "history": [_booked(each, runs) for each in history],
+        "evidence": {**_evidence(entry), "proof": find_place(entry)},
     }
 
 

@@ -117,7 +117,6 @@ def _customer_price(price: Document) -> Iterator[Block]:
     items = []
     for part in price["parts"]:
         amount = "no price" if part["customer_price_usd"] is None else f"{part['customer_price_usd']} USD"
-        items += [Item(f"{line['unit']}: {line['arithmetic']} USD") for line in part.get("customer_lines") or ()]
         items.append(Item(amount if part["billable"] else f"{amount}, not billed"))
     if len(items) > 1 and price["customer_price_usd"] is not None:
         items.append(Item(f"together {price['customer_price_usd']} USD"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -13,6 +14,7 @@ from spanledger.cli.explaining import current
 from spanledger.cli.render import cell, decimal_text
 from spanledger.store.entries import find
 from spanledger.store.ledger import Ledger
+from spanledger.store.times import parse_moment
 
 _DEPTH_SHOWN_MAX = 40
 
@@ -74,10 +76,10 @@ def _remark(span_id: str, charged: set[str], own: Mapping[str, Decimal], suppres
     return "told again, not charged" if span_id in suppressed else ""
 
 
-def print_tree(data: Path, trace_id: str) -> None:
-    """Print the tree of a trace; UserError if the ledger does not have it."""
+def print_tree(data: Path, trace_id: str, *, as_of: str | None = None) -> None:
+    """Print the tree of a trace, as it stood at a time if asked; UserError if the ledger does not have it."""
     with Ledger.open(data, read_only=True) as ledger:
-        found = find(ledger, trace_id)
+        found = find(ledger, trace_id, as_of_ns=parse_moment(as_of, time.time_ns()))
     spans = [span for span in found.spans if span["trace_id"] == trace_id.strip().lower()]
     if not spans:
         raise UserError(f"the ledger has no trace {trace_id}: give the 32 hex digits that `events` and `explain` show")

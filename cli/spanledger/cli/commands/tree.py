@@ -15,6 +15,7 @@ app = options.app()
 def tree(
     trace_id: Annotated[str, typer.Argument(metavar="TRACE_ID", help="A trace id, 32 hex digits.")],
     data: options.Data = options.DEFAULT_DATA,
+    as_of: options.AsOf = None,
 ) -> None:
     """A trace's spans with what each one cost.
 
@@ -27,4 +28,4 @@ def tree(
     """
     from spanledger.cli.tree import print_tree
 
-    print_tree(options.existing_data(data), trace_id)
+    print_tree(options.existing_data(data), trace_id, as_of=as_of)
