@@ -112,7 +112,7 @@ def test_a_late_span_settles_with_what_was_read_again(wrong: Path) -> None:
 
 def test_without_the_spans_of_the_replay_a_late_span_would_undo_it(wrong: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: entries alone, with the spans as they were read first."""
-    monkeypatch.setattr("spanledger.cli.resettling.Overlay.changed_readings", lambda self: iter(()))
+    monkeypatch.setattr("spanledger.cli.resettling.Overlay.changed_readings", lambda _overlay: iter(()))
     book(wrong)
     ingest(wrong, span(1, 9, {"user.id": "ada"}))
     assert "s-1" in tenants(wrong / "data")

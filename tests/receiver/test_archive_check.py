@@ -10,7 +10,7 @@ import pytest
 
 from spanledger.receiver.archive_check import check_archive
 from spanledger.receiver.archived import manifests
-from tests.receiver.test_archive import fill, tidy
+from tests.receiver.archives import fill, tidy
 
 
 @pytest.fixture

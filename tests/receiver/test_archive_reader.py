@@ -10,7 +10,7 @@ from spanledger.receiver.archive_reader import earliest, positions_received, rea
 from spanledger.receiver.archived import ArchiveCorruptError, manifests
 from spanledger.receiver.journal import read_from
 from spanledger.receiver.segments import list_segments
-from tests.receiver.test_archive import NOW_NS, fill, requests_of, tidy
+from tests.receiver.archives import NOW_NS, fill, requests_of, tidy
 
 
 def test_reading_starts_and_stops_at_any_request_in_archive_and_journal(tmp_path: Path) -> None:
