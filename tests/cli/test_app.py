@@ -54,7 +54,7 @@ def test_the_one_line_help_is_the_first_line_of_the_commands_own(name: str, text
     ("args", "code", "said"),
     [
         (["frobnicate"], 2, "spanledger: No such command 'frobnicate' (see `spanledger --help`)\n"),
-        (["repor"], 2, "spanledger: No such command 'repor'. Did you mean 'report'? (see `spanledger --help`)\n"),
+        (["compac"], 2, "spanledger: No such command 'compac'. Did you mean 'compact'? (see `spanledger --help`)\n"),
         (["report", "--qqqqqqqqq"], 2, "spanledger: No such option: --qqqqqqqqq (see `spanledger report --help`)\n"),
         (["report", "--format", "xml"], 2, None),
         (["changes"], 2, "spanledger: Missing option '--since' (see `spanledger changes --help`)\n"),
