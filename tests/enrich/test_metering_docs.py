@@ -12,6 +12,7 @@ from spanledger.enrich import findings
 from spanledger.enrich.config import EnrichConfig, shared_costs
 from spanledger.enrich.failures import SHIPPED_RULES
 from spanledger.enrich.money import text_from_atto
+from spanledger.enrich.retrieved import RETRIEVED_ESTIMATE
 from spanledger.enrich.shared import graduated_cost
 from tests.cli.otlp import chat, span
 from tests.enrich.metering import Metered, configured
@@ -62,7 +63,7 @@ def test_the_failure_rules() -> None:
 
 
 def test_the_flags_are_those_there_are() -> None:
-    names = {findings.LARGE_PROMPT, findings.FALLBACK_MODEL, findings.LOOP_DEPTH, findings.LOOP_REPEATS}
+    names = {findings.LARGE_PROMPT, findings.FALLBACK_MODEL, findings.LOOP_DEPTH, findings.LOOP_REPEATS, RETRIEVED_ESTIMATE}
     assert set(re.findall(r"\b\w+\.v\d\b", FLAGS)) == names
     assert configured(FLAGS).flags.rules().any
 

@@ -11,7 +11,7 @@ from spanledger.enrich.failures import BY_USAGE, SHIPPED_POLICY, FailurePolicy, 
 from spanledger.enrich.meters import METERED, METERED_SPLIT
 from spanledger.enrich.money import ATTO, divide_half_even, rational_from_text
 from spanledger.enrich.price import Priced, unpriced
-from spanledger.enrich.records import NO_USAGE, Call, Usage
+from spanledger.enrich.records import NO_USAGE, RETRIEVED_TOKENS, Call, Usage
 from spanledger.enrich.split import split_event
 
 _IGNORED: Final = frozenset(
@@ -36,7 +36,6 @@ _PRICED_BY: Final = tuple(
         "cache_write_5m_tokens",
         "cache_write_1h_tokens",
         "reasoning_tokens",
-        "usage",
         "usage_state",
         "split_weight",
         "operation",
@@ -110,6 +109,8 @@ def drafts(charge: Charge, prices: Prices, versions: Versions, booked_ns: int, f
     if key_tenant is not None:
         tenant, source, allocation = key_tenant, "key", ()
         claimed = payer if payer != key_tenant else None
+    if extra:
+        call = without_estimates(call)
     # what a shared call costs the company is under terms for all: it is no single tenant's
     priced = prices.price(call, start_ns, None if allocation else tenant) if told else _NOTHING_USED
     if failed and told and (billing == "not_billed" or not customer_billable):
@@ -231,11 +232,26 @@ def keep_price(draft: CostEvent, booked: CostEvent, prices: Prices) -> CostEvent
     A late span may correct who pays; it must not silently re-price: that is an operation of its own. Where the two payers have other terms,
     the new one's price is its own.
     """
-    if any(draft[n] != booked[n] for n in _PRICED_BY):
+    if _priced_otherwise(draft, booked):
         return draft
     if draft.tenant_id != booked.tenant_id and not _same_for(draft, booked.tenant_id, prices):
         return draft
     return draft._replace(**{name: getattr(booked, name) for name in _MONEY})
+
+
+def _priced_otherwise(one: CostEvent, other: CostEvent) -> bool:
+    """Whether two rows differ in what makes the price; an estimate of what retrieval added is no part of that."""
+    return any(one[n] != other[n] for n in _PRICED_BY) or (one.usage != other.usage and _counted(one.usage) != _counted(other.usage))
+
+
+def _counted(usage: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    return tuple(each for each in usage if each[0] != RETRIEVED_TOKENS)
+
+
+def without_estimates(call: Call) -> Call:
+    """A call as prices see it: what is an estimate beside the counts is none of theirs."""
+    usage = call.usage
+    return call if usage is None else call._replace(usage=usage._replace(extra=_counted(usage.extra)))
 
 
 def _same_for(draft: CostEvent, other: str | None, prices: Prices) -> bool:
@@ -256,7 +272,7 @@ def call_of(event: CostEvent) -> Call:
         event.cache_write_5m_tokens,
         event.cache_write_1h_tokens,
         event.reasoning_tokens,
-        event.usage,
+        _counted(event.usage),
     )
     return Call(
         event.dialect,
@@ -276,7 +292,7 @@ def reason_of_change(old: CostEvent, new: CostEvent | None) -> str:
         return "suppressed"
     if old.tenant_id is None and new.tenant_id is not None:
         return "payer_found"
-    if any(old[n] != new[n] for n in _PRICED_BY):
+    if _priced_otherwise(old, new):
         return "revised"
     if any(getattr(old, name) != getattr(new, name) for name in _WHO):
         return "attributed"

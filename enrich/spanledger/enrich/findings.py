@@ -12,7 +12,8 @@ from typing import Final
 
 from spanledger.enrich.charge import Charge
 from spanledger.enrich.model_family import differ
-from spanledger.enrich.records import Reading
+from spanledger.enrich.records import RETRIEVED_TOKENS, Reading
+from spanledger.enrich.retrieved import RETRIEVED_ESTIMATE, Retrievals
 from spanledger.enrich.settle import AGENT_OPERATIONS
 
 LARGE_PROMPT: Final = "large_prompt.v1"
@@ -35,6 +36,7 @@ class FlagRules:
     fallback_models: bool = False
     loop_depth: int = 0
     loop_repeats: int = 0
+    retrieved_tokens: bool = False
 
     @property
     def any(self) -> bool:
@@ -48,7 +50,19 @@ NO_FLAGS: Final = FlagRules()
 def flagged(rules: FlagRules, charges: Sequence[Charge], traces: Iterable[Trace]) -> list[Charge]:
     """The charges with what the rules find on them."""
     by_trace = {next(iter(spans.values())).trace_id: _Trace(rules, spans) for spans in traces if spans}
-    return [_with_flags(charge, by_trace[charge.reading.trace_id].flags(charge)) for charge in charges]
+    found = [_with_flags(charge, by_trace[charge.reading.trace_id].flags(charge)) for charge in charges]
+    if rules.retrieved_tokens:
+        return [_with_estimate(charge, by_trace[charge.reading.trace_id].retrievals) for charge in found]
+    return found
+
+
+def _with_estimate(charge: Charge, retrievals: Retrievals) -> Charge:
+    """A charge with the tokens that retrieval may have put into its input, where there are any."""
+    tokens, usage = retrievals.estimate(charge), charge.call.usage
+    if not tokens or usage is None:
+        return charge
+    extra = tuple(sorted((*usage.extra, (RETRIEVED_TOKENS, tokens))))
+    return _with_flags(charge._replace(call=charge.call._replace(usage=usage._replace(extra=extra))), [RETRIEVED_ESTIMATE])
 
 
 def _with_flags(charge: Charge, found: list[str]) -> Charge:
@@ -63,6 +77,7 @@ class _Trace:
 
     def __init__(self, rules: FlagRules, spans: Trace) -> None:
         self._rules, self._spans = rules, spans
+        self.retrievals = Retrievals(spans if rules.retrieved_tokens else {})
         self._flooded_ns = _flooded_ns(spans, rules.loop_repeats) if rules.loop_repeats else None
         failed = rules.fallback_models and any(span.failed and span.kind == "inference" for span in spans.values())
         self._attempts = _attempts(spans) if failed else {}

@@ -19,6 +19,10 @@ class FlagConfig(BaseModel):
     loop_depth: int = Field(default=0, ge=0, description="loop_depth.v1: so many tools and agents one in another above a call.")
     loop_repeats: int = Field(default=0, ge=0, description="loop_repeats.v1: calls after the same tool or agent was started so many times.")
 
+    retrieved_tokens: bool = Field(
+        default=False, description="retrieved_estimate.v1: input that documents retrieved before a call may have made, from their lengths."
+    )
+
     def rules(self) -> FlagRules:
         """The rules as they are used."""
         return FlagRules(
@@ -26,4 +30,5 @@ class FlagConfig(BaseModel):
             fallback_models=self.fallback_models,
             loop_depth=self.loop_depth,
             loop_repeats=self.loop_repeats,
+            retrieved_tokens=self.retrieved_tokens,
         )

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from spanledger.enrich import wire
 from spanledger.enrich.dialects.dialect import Dialect, all_refs, number_refs, when_refs
 from spanledger.enrich.dialects.registry import candidates
+from spanledger.enrich.document_lengths import DOCUMENT_KEYS, with_length
 from spanledger.enrich.interpret import PayerRefs, payer_refs, read_payers
 from spanledger.enrich.kept import PRUNED_PREFIX
 from spanledger.enrich.metered_plan import MeteredPlan
@@ -56,7 +57,8 @@ class Reader:
         keys = {split_ref(ref)[0] for ref in refs if not ref.startswith("$")}
         volatile = {ref for dialect in rules.dialects for ref in (*number_refs(dialect), *dialect.response_id, *dialect.prompt)}
         volatile.update(number_refs_of(rules.meters))
-        self._facts = wire.Facts({*keys, *_KEYS_ALWAYS}, volatile)
+        documents = DOCUMENT_KEYS if rules.flags.retrieved_tokens else ()
+        self._facts = wire.Facts({*keys, *_KEYS_ALWAYS, *documents}, {*volatile, *documents})
         self._scopes: dict[Any, _ScopeReader] = {}
         self._by_service = any(meter.services for meter in rules.meters)
         self._resources: dict[bytes, Resource] = {}
@@ -152,13 +154,14 @@ class _ScopeReader:
         self._usage_events = frozenset(event.encode() for dialect in self._dialects for event in dialect.usage_events)
         self._event_refs = _event_refs(self._dialects)
         self._with_links = bool(rules.payers.from_links)
+        self._with_documents = rules.flags.retrieved_tokens
 
     def read(
         self, spans: Any, resource: Resource, about: tuple[str, str | None, int, int], readings: list[Reading], problems: list[Problem]
     ) -> None:
         """Append a reading for every span that has sane ids."""
         authority, key_tenant, position, received_ns = about
-        event_refs, with_links = self._event_refs, self._with_links
+        event_refs, with_links, with_documents = self._event_refs, self._with_links, self._with_documents
         scope, plans, fact, new, append = self._scope, self._plans, self._facts.__getitem__, tuple.__new__, readings.append
         for span in spans:
             trace_id, span_id, start_ns, end_ns = span.trace_id, span.span_id, span.start_time_unix_nano, span.end_time_unix_nano
@@ -173,6 +176,8 @@ class _ScopeReader:
                 facts = self._with_event_keys(span, facts)
             plan = plans.get(tuple(facts)) or self._plan(facts, span)
             kind, operation, payers, call, failed = plan.read(facts, span)
+            if with_documents and kind == "retrieval" and call is not None:
+                call = with_length(facts, call)
             if status := span.status:
                 failed = failed or wire.is_error(status)
             if call is not None and (failed or (call[9] is None and kind == "inference")) and span.events:

@@ -46,6 +46,8 @@ class Usage(NamedTuple):
 
 
 NO_USAGE = Usage()
+RETRIEVED_TOKENS: Final = "input_retrieved_estimated_tokens"
+"""The unit of what retrieval may have put into the input: an estimate (retrieved.py) that no price is made of, whatever becomes of it."""
 
 
 class Payers(NamedTuple):

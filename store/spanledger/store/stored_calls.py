@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from spanledger.enrich.meters import METERED_SPLIT
-from spanledger.enrich.records import Call, Usage
+from spanledger.enrich.records import RETRIEVED_TOKENS, Call, Usage
 from spanledger.store.conditions import conditions
 from spanledger.store.entries import NET
 from spanledger.store.ledger import Ledger
@@ -78,6 +78,8 @@ def _whole(parts: Sequence[tuple[Any, ...]]) -> StoredCall:
     extra: dict[str, int] = {}
     for row in parts:
         for item in row[-1] or ():
+            if item["unit"] == RETRIEVED_TOKENS:
+                continue  # an estimate, of which no price is made
             extra[item["unit"]] = extra.get(item["unit"], 0) + item["quantity"]
     call = Call(
         dialect,
