@@ -77,6 +77,16 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "store/spanledger/store/tally.py": ("tests/store/test_adjustments.py",),
     "store/spanledger/store/undo_run.py": ("tests/cli/test_repricing.py",),
     "store/spanledger/store/wide_integers.py": ("tests/store/test_adjustments.py",),
+    "store/spanledger/store/chain_records.py": ("tests/store/test_chain.py", "tests/store/test_verify.py"),
+    "store/spanledger/store/findings.py": ("tests/store/test_verify.py",),
+    "store/spanledger/store/log_tree.py": ("tests/store/test_proofs.py",),
+    "store/spanledger/store/plain_row.py": ("tests/store/test_canonical.py",),
+    "store/spanledger/store/row_versions.py": ("tests/store/test_canonical.py",),
+    "store/spanledger/store/seal.py": ("tests/store/test_verify.py", "tests/store/test_proofs.py"),
+    "store/spanledger/store/verify_chain.py": ("tests/store/test_verify.py",),
+    "store/spanledger/store/verify_files.py": ("tests/store/test_verify.py",),
+    "store/spanledger/store/verify_rows.py": ("tests/store/test_verify.py",),
+    "store/spanledger/store/verify_source.py": ("tests/store/test_verify.py",),
 }
 """Modules (or all that match a pattern) without a test file of their own name, and where they are tested instead: small pieces that
 only show their worth together with a whole, which is what those files test."""
