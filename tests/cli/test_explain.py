@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from spanledger.cli.explaining import current
 from tests.cli.ledgers import small_ledger
 from tests.cli.otlp import as_protobuf, chat, span
 from tests.cli.runner import events, spanledger
@@ -157,3 +158,11 @@ def test_the_place_in_the_hash_chain_is_named(data: Path) -> None:
     evidence = json.loads(spanledger("explain", "--data", data, "chatcmpl-1-3", "--format", "json").out)["evidence"]
     assert evidence["proof"].startswith("record ")
     assert "spanledger prove" in evidence["proof"]
+
+
+def test_adjustments_go_with_the_charge_that_is_reversed() -> None:
+    """A charge of 5, re-priced by -2, reversed with an adjustment that closes the other: nothing is charged, and nothing is left over."""
+    kinds = [("charge", "c", None), ("adjustment", "a", "c"), ("reversal", "r", "c"), ("adjustment", "b", "c"), ("charge", "d", None)]
+    entries = [{"kind": kind, "event_id": name, "ref_event_id": ref} for kind, name, ref in kinds]
+    assert [entry["event_id"] for entry in current(entries)] == ["d"]
+    assert [entry["event_id"] for entry in current(entries[:2])] == ["c", "a"]

@@ -63,9 +63,15 @@ class Part(NamedTuple):
 
 
 def current(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries that no reversal has undone: what is charged now."""
+    """The entries that no reversal has undone: what is charged now. What adjusted a charge that is reversed went with it."""
     undone = {entry["ref_event_id"] for entry in entries if entry["kind"] == "reversal"}
-    return [entry for entry in entries if entry["kind"] != "reversal" and entry["event_id"] not in undone]
+    return [
+        entry
+        for entry in entries
+        if entry["kind"] != "reversal"
+        and entry["event_id"] not in undone
+        and not (entry["kind"] == "adjustment" and entry["ref_event_id"] in undone)
+    ]
 
 
 def parts_of(live: Sequence[Entry]) -> list[Part]:
