@@ -32,13 +32,20 @@ def trusted_key(key: str | None) -> str | None:
     return Path(key).read_text("utf-8").strip()
 
 
-def verify_folder(data: Path, *, full: bool, deep: bool, checkpoints: Sequence[Path], key: str | None, output: Format) -> int:
-    """Verify a data folder, write what was found, and give the exit code."""
-    if deep:
-        raise UserError("verify --deep needs the archive of requests, and this version cannot recompute the ledger from it yet")
+def verify_folder(
+    data: Path, *, full: bool, deep: bool, checkpoints: Sequence[Path], key: str | None, output: Format, config: Path | None = None
+) -> int:
+    """Verify a data folder, write what was found, and give the exit code. `deep` goes by the rules of `config`."""
     given = [checkpoint_of(path, key) for path in checkpoints]
     with _progress() as progress:
         found = verify(data, full=full, checkpoints=given, trusted_key=trusted_key(key), progress=progress)
+    if deep:
+        from spanledger.cli.deep_verify import verify_deep  # with it comes all that reads spans
+
+        deeper = verify_deep(data, config)
+        for note in deeper.notes:
+            print(note, file=sys.stderr)  # noqa: T201 - what was read, beside what was found
+        found = found._replace(findings=(*found.findings, *deeper.findings), findings_total=found.findings_total + deeper.findings_total)
     _write(found, given, output)
     return 0 if found.is_fine else EXIT_FAILURE
 

@@ -1,0 +1,59 @@
+"""`verify --deep` on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spanledger.cli.config import Config
+from spanledger.cli.folder import DataFolder
+from spanledger.cli.tidying import keep_requests
+from spanledger.receiver.journal import Journal, Record
+from spanledger.store.ledger import Ledger
+from tests.cli.ledgers import small_ledger
+from tests.cli.otlp import chat
+from tests.cli.runner import spanledger
+from tests.cli.test_recomputing import changed
+from tests.cli.test_replay_report import WRONG_KEY, ingest
+
+
+def archived(data: Path) -> Path:
+    """The same folder with its requests in the archive."""
+    with Ledger.open(data, read_only=True) as ledger:
+        position = ledger.position
+    with Journal(data / "journal", segment_bytes=1) as journal:
+        journal.append(Record("default", None, None, 1, b"")).result()
+    assert keep_requests(DataFolder(data), Config(), position).archived == 1
+    return data
+
+
+def test_a_sound_folder_is_verified(tmp_path: Path) -> None:
+    answer = spanledger("verify", "--deep", "--data", archived(small_ledger(tmp_path)))
+    assert answer.code == 0, answer.out
+    assert "archive: 1 segments with 1 requests" in answer.err
+    assert "6 charges compared" in answer.err
+
+
+def test_a_changed_charge_is_named(tmp_path: Path) -> None:
+    data = small_ledger(tmp_path)
+    changed(data, "input_tokens", 999_999)
+    answer = spanledger("verify", "--deep", "--data", data, "--format", "jsonl")
+    assert answer.code == 1
+    assert any(row["problem"] == "differs: input_tokens" and row["actual"] == "999999" for row in answer.rows())
+
+
+def test_a_damaged_archive_is_located(tmp_path: Path) -> None:
+    data = archived(small_ledger(tmp_path))
+    victim = next((data / "archive").glob("*.zst"))
+    whole = bytearray(victim.read_bytes())
+    whole[9] ^= 1
+    victim.write_bytes(whole)
+    answer = spanledger("verify", "--deep", "--data", data, "--format", "jsonl")
+    assert answer.code == 1
+    assert any(row["where"] == f"archive/{victim.name}" for row in answer.rows())
+
+
+def test_other_rules_are_said_and_no_finding(tmp_path: Path) -> None:
+    data = ingest(tmp_path, chat(1, 1, "acme", attributes={"session.id": "s-1"}), config=WRONG_KEY)
+    answer = spanledger("verify", "--deep", "--data", data)
+    assert answer.code == 0, answer.out
+    assert "1 charges were booked by other rules than --config gives" in answer.err

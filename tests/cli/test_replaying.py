@@ -1,0 +1,105 @@
+"""Replay beside a server, after losses, and killed: the net is that of the present rules, or what it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from spanledger.cli.config import Config
+from spanledger.cli.folder import DataFolder
+from spanledger.cli.recomputing import recompute
+from spanledger.cli.replaying import Replay
+from spanledger.cli.tidying import keep_requests
+from tests.cli.otlp import as_protobuf, chat, span
+from tests.cli.runner import COMMAND, events, server, spanledger
+from tests.cli.test_replay_report import WRONG_KEY, book, configured, ingest, replay, tenants
+
+TINY = WRONG_KEY + "[receiver.journal]\nsegment_mib = 1\n"
+
+
+def said(session: str) -> dict[str, str]:
+    return {"session.id": session}
+
+
+def test_a_trace_only_partly_in_the_archive_is_left_alone(tmp_path: Path) -> None:
+    data = ingest(tmp_path, chat(1, 1, "acme", attributes=said("s-1")), config=WRONG_KEY)
+    first = next((data / "journal").glob("*.seg"))
+    ingest(tmp_path, chat(1, 2, "acme", attributes=said("s-1")), chat(2, 3, "globex", attributes=said("s-2")), config=WRONG_KEY)
+    size = len(first.read_bytes())
+    whole = first.read_bytes()
+    from spanledger.receiver.journal import read_from
+
+    cut = next(iter(read_from(data / "journal")))[0]
+    first.unlink()
+    (data / "journal" / f"{cut:020d}.seg").write_bytes(whole[cut:])
+    assert size > cut
+    answer = book(tmp_path)
+    assert "incomplete in the archive: 1 traces are left alone" in answer.err
+    assert tenants(data) == ["globex", "s-1", "s-1"]
+
+
+@pytest.mark.parametrize("point", ["parquet_renamed", "folders_synced", "metastore_written", "metastore_committed"])
+def test_a_replay_killed_while_committing_is_whole_or_nothing(tmp_path: Path, point: str) -> None:
+    data = ingest(tmp_path, chat(1, 1, "acme", attributes=said("s-1")), chat(2, 2, "globex", attributes=said("s-2")), config=WRONG_KEY)
+    # the scratch of the replay writes files too: its first one of spans is renamed before those of the commit
+    crash = f"{point}:3" if point == "parquet_renamed" else point
+    command = [*COMMAND, "replay", "--data", str(data), "--commit", "--yes"]
+    killed = subprocess.run(command, env=os.environ | {"SPANLEDGER_CRASH_AT": crash}, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert tenants(data) in (["s-1", "s-2"], ["acme", "globex"])
+    book(tmp_path)
+    assert tenants(data) == ["acme", "globex"]
+    assert recompute(DataFolder(data), Config()).mismatched == 0
+    assert not list((data / "tmp").glob("replay-*")), "the next replay removes what the dead one left"
+
+
+def test_a_replay_beside_a_running_server(tmp_path: Path) -> None:
+    data = ingest(tmp_path, chat(1, 1, "acme", attributes=said("s-1")), config=WRONG_KEY)
+    with server(data) as running:
+        book(tmp_path)
+        (tmp_path / "more.pb").write_bytes(as_protobuf(span(1, 9, {"user.id": "ada"}), chat(2, 2, "globex")))
+        assert spanledger("ingest", "--data", data, tmp_path / "more.pb").code == 0
+        found = running.wait_for(data, 2)
+        assert sorted(event["tenant_id"] for event in found) == ["acme", "globex"]
+
+
+def test_what_the_ledger_has_moved_on_in_is_left_out_and_told(tmp_path: Path) -> None:
+    data = ingest(tmp_path, chat(1, 1, "acme", attributes=said("s-1")), chat(2, 2, "globex", attributes=said("s-2")), config=WRONG_KEY)
+    with Replay(DataFolder(data), Config(), (None, None)) as run:
+        found = run.compute()
+        ingest(tmp_path, span(1, 9, {"user.id": "ada"}), config=WRONG_KEY)
+        booked = run.commit(found)
+    assert booked.left_out == 1
+    assert tenants(data) == ["globex", "s-1"]
+    book(tmp_path)
+    assert tenants(data) == ["acme", "globex"]
+
+
+def test_two_machines_book_the_same_entries(tmp_path: Path) -> None:
+    ingest(tmp_path, chat(1, 1, "acme", attributes=said("s-1")), config=WRONG_KEY)
+    import shutil
+
+    shutil.copytree(tmp_path / "data", tmp_path / "copy" / "data")
+    for folder in (tmp_path, tmp_path / "copy"):
+        book(folder)
+    ids = [[event["event_id"] for event in events(folder / "data", "--all")] for folder in (tmp_path, tmp_path / "copy")]
+    assert ids[0] == ids[1]
+    runs = {event["run_id"] for folder in (tmp_path, tmp_path / "copy") for event in events(folder / "data", "--all")}
+    assert len(runs - {None}) == 1
+
+
+def test_requests_are_replayed_from_the_archive(tmp_path: Path) -> None:
+    data = ingest(tmp_path, chat(1, 1, "acme", attributes=said("s-1")), config=TINY)
+    from spanledger.receiver.journal import Journal, Record
+
+    with Journal(data / "journal", segment_bytes=1) as journal:
+        journal.append(Record("default", None, None, 1, b"")).result()
+    assert keep_requests(DataFolder(data), Config(), journal.position).archived == 1
+    answer = replay(tmp_path, *configured(tmp_path, None))
+    assert {row["tenant"] for row in answer.rows()} == {"acme", "s-1"}
+    book(tmp_path)
+    assert tenants(data) == ["acme"]
