@@ -27,6 +27,7 @@ from spanledger.enrich.records import NOBODY, Call, Payers, Reading, Resource, U
 from spanledger.store.compact import Compactor
 from spanledger.store.config import StoreConfig
 from spanledger.store.ledger import Ledger
+from spanledger.store.metastore import Commit, Metastore
 from spanledger.store.reports import report, top
 
 DAY_NS = 86_400_000_000_000
@@ -320,13 +321,13 @@ def build(folder: Path, count: int) -> None:
 
     from spanledger.store.event_rows import SCHEMA
     from spanledger.store.files import DataFile, partition_path, write_data_file
-    from spanledger.store.metastore import Commit
 
     sample, days, small = 100_000, 29, 48
     with Ledger.open(folder / "sample") as ledger:
         ledger.commit(events_of(sample), [], position=1, open_position=0, booked_ns=NOW_NS)
         source = [str(folder / "sample" / file.path) for file in ledger.metastore.live_files("events")]
-    with Ledger.open(folder) as ledger:
+    folder.mkdir(exist_ok=True)
+    with Ledger(folder, Metastore.open(folder), StoreConfig(), None) as ledger:  # without a chain: the next to open it begins one
         connection = duckdb.connect(config={"threads": 2, "memory_limit": "6GB"})
         today, files = count // 30, list[DataFile]()
         per_day = (count - today) // days
@@ -346,7 +347,8 @@ def build(folder: Path, count: int) -> None:
             ).to_arrow_table()
             table = table.select(SCHEMA.names).cast(SCHEMA)
             files.append(write_data_file(folder, f"{partition_path('events', day)}/{name}.parquet", "events", day, table))
-        ledger.metastore.add_commit(Commit(1, 1, 0, NOW_NS, count, 0, count), files, 1)
+        booked = sum(file.rows for file in files)
+        ledger.metastore.add_commit(Commit(1, 1, 0, NOW_NS, booked, 0, booked), files, 1)
 
 
 def main() -> int:

@@ -151,6 +151,11 @@ def test_a_late_payer_keeps_the_repriced_amount(tmp_path: Path) -> None:
     assert spanledger("ingest", "--data", data, tmp_path / "late.pb").code == 0
     found = cost(data)
     assert (found["initech"], found.get(None, Decimal())) == (Decimal("0.00036"), Decimal())
+    standing = [entry for entry in events(data) if int(entry["trace_id"], 16) == 5]
+    assert [(entry["kind"], entry["tenant_id"], entry["cost_usd"]) for entry in standing] == [("charge", "initech", "0.00036")]
+    assert [entry["kind"] for entry in events(data, "--all") if int(entry["trace_id"], 16) == 5] == [
+        "charge", "adjustment", "adjustment", "reversal", "charge",
+    ]  # fmt: skip
 
 
 def test_only_the_tenants_calls_in_the_window(tmp_path: Path) -> None:

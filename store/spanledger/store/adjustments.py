@@ -62,7 +62,7 @@ class Repricer:
         table as it is booked, where `table` asks what if."""
         live = live_charges(table)
         chosen = live & selected
-        plain = chosen & _plain(table) if isinstance(self._prices, PriceBook) else np.zeros_like(chosen)
+        plain = chosen & is_plain(table) if isinstance(self._prices, PriceBook) else np.zeros_like(chosen)
         rows, single = np.flatnonzero(plain), chosen & ~plain
         made = None
         if len(rows):
@@ -319,7 +319,7 @@ def live_charges(table: pa.Table) -> np.ndarray:
     return live & ~pc.is_in(table.column("event_id"), undone).to_numpy() if len(undone) else live
 
 
-def _plain(table: pa.Table) -> np.ndarray:
+def is_plain(table: pa.Table) -> np.ndarray:
     """Which calls columns can price: not shared, not metered, with no kinds of usage but the common ones, and no policy on failures."""
     import pyarrow.compute as pc  # as above
 

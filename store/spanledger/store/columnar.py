@@ -115,19 +115,22 @@ def _cost(slot: int, rates: RateTable) -> str:
 
 def _billed(found: pa.Table, mine: np.ndarray, count: int, rates: RateTable, used: list[int]) -> Billed:
     """One role's rows, put where their calls are."""
-    at = found.column("i").to_numpy()[mine]
-    level = np.full(count, ABSENT, np.int32)
-    levels = found.column("level").to_numpy()[mine].copy()
+    at = found.column("i").to_numpy()
+    levels = found.column("level").to_numpy().copy()
+    usual = found.column("usual").to_numpy()
+    columns = {slot: (found.column(f"b_{slot}").to_numpy(), from_arrow(found.column(f"c_{slot}"))) for slot in used}
+    sums = from_arrow(found.column("total"))
+    if not mine.all():
+        at, levels, usual, sums = at[mine], levels[mine], usual[mine], sums[mine]
+        columns = {slot: (b[mine], c[mine]) for slot, (b, c) in columns.items()}
     reasoned = np.isin(levels, np.fromiter(rates.reasons, np.int32, len(rates.reasons)))
-    usual = found.column("usual").to_numpy()[mine]
     levels[~(usual | reasoned)] = SINGLE
-    level[at] = levels
-    priced = np.zeros(count, bool)
-    priced[at] = (levels != SINGLE) & ~reasoned
-    quantities, costs, total = np.zeros((count, len(SLOTS)), np.int64), zeros(count, len(SLOTS)), zeros(count)
-    for slot in used:
-        quantities[at, slot] = found.column(f"b_{slot}").to_numpy()[mine]
-        costs[at, slot] = from_arrow(found.column(f"c_{slot}"))[mine]
-    total[at] = from_arrow(found.column("total"))[mine]
-    quantities[~priced] = 0
+    is_priced = (levels != SINGLE) & ~reasoned
+    where: np.ndarray | slice = slice(None) if len(at) == count and (at[1:] > at[:-1]).all() else at  # the usual case: all, in their order
+    level, priced, total = np.full(count, ABSENT, np.int32), np.zeros(count, bool), zeros(count)
+    level[where], priced[where], total[where] = levels, is_priced, sums
+    quantities, costs = np.zeros((count, len(SLOTS)), np.int64), zeros(count, len(SLOTS))
+    for slot, (counts, amounts) in columns.items():
+        quantities[where, slot] = np.where(is_priced, counts, 0)
+        costs[where, slot] = amounts
     return Billed(level, priced, quantities, costs, total)

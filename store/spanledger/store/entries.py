@@ -39,6 +39,10 @@ _FOLDED: Final = (
     " FROM standing AS charge LEFT JOIN repriced ON repriced.charge_id = charge.event_id WHERE charge.kind = 'charge'"
     " UNION ALL SELECT * FROM standing AS lone WHERE kind = 'adjustment'"
     " AND NOT EXISTS (SELECT 1 FROM standing AS base WHERE base.kind = 'charge' AND base.event_id = lone.ref_event_id)"
+    # those of a charge that was reversed are closed by one more, and say nothing together
+    " AND NOT EXISTS (SELECT 1 FROM repriced AS closed WHERE closed.charge_id = lone.ref_event_id AND "
+    + " AND ".join(f"coalesce(closed.{name}, 0) = 0" for name in _ADJUSTED)
+    + ")"
 )
 
 

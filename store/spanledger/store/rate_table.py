@@ -27,6 +27,7 @@ LISTED, CONTRACTED, CUSTOMER = 0, 1, 2
 SINGLE: Final = -1
 """The level of calls that are not priced by columns."""
 SLOTS: Final = range(len(COMMON))
+_CODES_MAX: Final = 4_000_000
 _QUOTES_MAX: Final = 2_000
 """More times than these at which a kind of call changes its price, and its calls are priced one by one."""
 _NUMERATOR_MAX: Final = 2**126 // COUNT_MAX
@@ -65,13 +66,28 @@ def context_codes(table: pa.Table, tenants: frozenset[str]) -> tuple[np.ndarray,
     if tenants:
         tenant = table.column("tenant_id")
         columns.append(pc.if_else(pc.is_in(tenant, pa.array(sorted(tenants), pa.string())), tenant, pa.scalar(None, pa.string())))
-    codes = np.zeros(table.num_rows, np.int64)
+    codes, size = np.zeros(table.num_rows, np.int64), 1
     for column in columns:
         encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-        codes = codes * max(1, len(encoded.dictionary)) + encoded.indices.to_numpy(zero_copy_only=False)
-        _, first, codes = np.unique(codes, return_index=True, return_inverse=True)  # dense again: the next product does not overflow
+        width = max(1, len(encoded.dictionary))
+        if size * width > _CODES_MAX:
+            codes, size = _dense(codes, size)
+        codes, size = codes * width + encoded.indices.to_numpy(zero_copy_only=False), size * width
+    codes, size = _dense(codes, size)
+    first = np.zeros(size, np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
     kept = [column.take(first).to_pylist() for column in columns]
     return codes.astype(np.int32), [(*names, *([] if tenants else [None])) for names in zip(*kept, strict=True)]
+
+
+def _dense(codes: np.ndarray, size: int) -> tuple[np.ndarray, int]:
+    """Codes below `size` as numbers without gaps, and how many there are."""
+    if size > _CODES_MAX:
+        used, found = np.unique(codes, return_inverse=True)
+        return found, len(used)
+    used = np.zeros(size, bool)
+    used[codes] = True
+    return (np.cumsum(used) - 1)[codes], int(used.sum())
 
 
 def call_in(context: Context) -> tuple[Call, str | None]:
