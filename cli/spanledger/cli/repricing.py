@@ -24,7 +24,6 @@ from spanledger.enrich.meters import Meter
 from spanledger.store.catalogs import build, register
 from spanledger.store.ledger import Ledger
 from spanledger.store.price_words import resolve
-from spanledger.store.price_words import resolve
 from spanledger.store.reprice_run import Change, Progress, Scope, repriced, rows_in, state_of
 from spanledger.store.runs import Run, get_run, run_of
 from spanledger.store.tally import Tally
