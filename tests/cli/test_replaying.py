@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 from pathlib import Path
@@ -103,3 +104,30 @@ def test_requests_are_replayed_from_the_archive(tmp_path: Path) -> None:
     assert {row["tenant"] for row in answer.rows()} == {"acme", "s-1"}
     book(tmp_path)
     assert tenants(data) == ["acme"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_replay_and_late_spans_come_to_what_the_present_rules_say_of_all_spans(tmp_path: Path, seed: int) -> None:
+    """Random traces, sent in random pieces: half of them before the replay, under the wrong rule, the others after it."""
+    chance = random.Random(seed)  # noqa: S311 - a shuffle that can be repeated
+    spans = []
+    for trace in range(1, 5):
+        spans.append(span(trace, trace * 10, {"tenant.id": f"t{trace % 3}", "session.id": f"s{trace}"}))
+        for number in range(1, 4):
+            own = chance.choice([None, f"t{number}"])
+            spans.append(chat(trace, trace * 10 + number, own, parent=trace * 10 + chance.choice([0, 0, number - 1])))
+    chance.shuffle(spans)
+    cut = chance.randrange(1, len(spans))
+    (tmp_path / "mended").mkdir()
+    (tmp_path / "right").mkdir()
+    ingest(tmp_path / "mended", *spans[:cut], config=WRONG_KEY)
+    book(tmp_path / "mended")
+    ingest(tmp_path / "mended", *spans[cut:])
+    ingest(tmp_path / "right", *chance.sample(spans, len(spans)))
+    shown = ("trace_id", "span_id", "tenant_id", "tenant_source", "user_id", "session_id", "input_tokens", "output_tokens", "cost_usd")
+    nets = [
+        sorted((tuple(event[name] for name in shown) for event in events(tmp_path / folder / "data")), key=repr)
+        for folder in ("mended", "right")
+    ]
+    assert nets[0] == nets[1]
+    assert recompute(DataFolder(tmp_path / "mended" / "data"), Config()).mismatched == 0
