@@ -94,10 +94,14 @@ class Repricer:
         old = _Booked(self._connection, table, rows)
         alone = (listed.level < 0) | np.logical_or.reduce([each.level == SINGLE for each in billed.values()])
         alone |= paid.priced & ~old.present[2]  # a first price is a new charge
-        lines = line_arrays.of_billed(paid.level.clip(0), np.where(alone[:, None], 0, paid.quantities), paid.costs, rates.levels)
         same = np.logical_and.reduce([equal(new, held) for new, held in zip(amounts.values, old.values, strict=True)])
-        same_lines = line_arrays.same_bill(lines, old.lines)
-        alone |= paid.priced & same & ~same_lines  # the same sum otherwise made up
+
+        def lines(at: np.ndarray) -> line_arrays.Lines:
+            return line_arrays.of_billed(paid.level[at], paid.quantities[at], paid.costs[at], rates.levels)
+
+        equals = np.flatnonzero(paid.priced & same & ~alone)
+        otherwise = ~line_arrays.same_bill(lines(equals), line_arrays.taken(old.lines, equals))
+        alone[equals[otherwise]] = True  # the same sum, otherwise made up
         outcome = np.where(paid.priced & ~same, CHANGED, np.where(old.present[2] & ~paid.priced, LOST, UNCHANGED)).astype(np.int8)
         changed = np.flatnonzero((outcome == CHANGED) & ~alone)
         differences = [difference(new, held) for new, held in zip(amounts.values, old.values, strict=True)]
@@ -107,7 +111,7 @@ class Repricer:
         present = [(new | held)[changed] for new, held in zip(amounts.present, old.present, strict=True)]
         money = [to_arrow(values[changed], MONEY, held) for values, held in zip(differences, present, strict=True)]
         taken_back = line_arrays.negative(line_arrays.taken(old.lines, changed))
-        both = line_arrays.joined(line_arrays.taken(lines, changed), taken_back)
+        both = line_arrays.joined(lines(changed), taken_back)
         return self._adjustments(table.take(pa.array(rows[changed])), money, line_arrays.to_column(both)), rows[alone]
 
     def _count(
