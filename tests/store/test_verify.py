@@ -183,7 +183,7 @@ OTHERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a record is there twice": (lines(lambda old: [*old[:2], old[1], *old[2:]]), "record 2"),
     "the last record is gone": (lines(lambda old: old[:-1]), "record 4"),
     "a sum was changed": (lines(lambda old: [old[0], old[1].replace(b'"cost_usd":"3', b'"cost_usd":"4'), *old[2:]]), "record 1"),
-    "a root was changed": (lines(lambda old: [old[0], old[1][:10] + old[2][10:74] + old[1][74:], *old[2:]]), "record 1"),
+    "a root was changed": (lines(lambda old: [old[0], old[1][:10] + old[2][10:74] + old[1][74:], *old[2:]]), "record 2"),
     "the chain is gone": (lambda folder: (folder / CHAIN).unlink(), "record 0"),
     "a foreign file of the chain": (lambda folder: (folder / FOLDER / "x").write_text("x") and None, "file chain/x"),
     "a commit is gone": (edit("DELETE FROM commits WHERE number = 2"), "commit 2"),

@@ -6,6 +6,7 @@ end of input means that the server is gone, and so is its worker: everything is 
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from spanledger.cli.config import Config
 from spanledger.cli.errors import debug_wanted
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.log import LogFormat, start_logging
+from spanledger.cli.notary import Notary
 from spanledger.cli.parts import OpenWorker
 from spanledger.cli.tidying import Tidier
 from spanledger.cli.worker import Stats, tune_memory
@@ -83,6 +85,8 @@ def main() -> int:
         tell(worker.stats)
         tidier = Tidier(folder, config, lambda: min(worker.stats.committed_position, worker.stats.open_position))
         tidier.start()
+        notary = Notary(folder.path, config.store.proof)
+        notary.start()
         teller = _Teller()
 
         def between(stats: Stats) -> None:
@@ -91,7 +95,9 @@ def main() -> int:
 
         worker.run(lambda: orders.drain_to is not None, lambda: orders.drain_to or 0, between=between)
         tidier.stop()
+        notary.stop()
         tell(worker.stats)
+    gc.unfreeze()  # or extension modules would report at exit what they cannot clear away
     return 0
 
 
