@@ -34,11 +34,12 @@ from spanledger.store.files import DataFile, Table, beside_file_path, commit_fil
 from spanledger.store.history import Files, StoredHistory, TraceKey
 from spanledger.store.index import IndexCache, index_table, trace_keys
 from spanledger.store.metastore import TELLERS_MAX, Commit, Metastore, Teller
-from spanledger.store.rereads import Reread, marked
 from spanledger.store.noted import add_notes, stored_claims, stored_seekers
+from spanledger.store.rereads import Reread, marked
 from spanledger.store.runs import Run, add_run
 from spanledger.store.schema import SCHEMA_VERSION
 from spanledger.store.seal import Seal
+from spanledger.store.viewer import Viewer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,6 +58,8 @@ class Ledger:
     def __init__(self, data_dir: Path, metastore: Metastore, config: StoreConfig, lock: int | None, lease: HeldLease | None = None) -> None:
         self.data_dir = data_dir
         self.metastore = metastore
+        self.viewer: Viewer | None = None
+        """Whose rows questions are answered from; None: everybody's."""
         self.config = config
         self._lock = lock
         self._lease = lease
@@ -71,14 +74,16 @@ class Ledger:
         """Who has ever told of calls in this ledger; None where that is unknown or too many."""
 
     @classmethod
-    def open(cls, data_dir: Path, *, read_only: bool = False, config: StoreConfig | None = None) -> Ledger:
+    def open(cls, data_dir: Path, *, read_only: bool = False, config: StoreConfig | None = None, viewer: Viewer | None = None) -> Ledger:
         """Open the ledger of a data folder; a writer creates what is missing and removes what an unfinished commit left.
 
         Raises LedgerBusyError if another process writes it, LedgerNotFoundError if there is none to read.
         """
         _check_path(data_dir)
         if read_only:
-            return cls(data_dir, Metastore.open(data_dir, read_only=True), config or StoreConfig(), None)
+            reading = cls(data_dir, Metastore.open(data_dir, read_only=True), config or StoreConfig(), None)
+            reading.viewer = viewer
+            return reading
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _take_lock(data_dir / LOCK_NAME)
         try:

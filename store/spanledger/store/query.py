@@ -17,6 +17,7 @@ from spanledger.store.ledger import Ledger
 from spanledger.store.rereads import STANDING_SQL
 from spanledger.store.runs import list_runs
 from spanledger.store.schema import EVENT_FIELDS, SPAN_FIELDS, Field, sql_schema
+from spanledger.store.viewer import UNSEEN, narrow
 
 Range = tuple[int | None, int | None]
 """Half-open, nanoseconds UTC; None is open."""
@@ -36,13 +37,16 @@ def snapshot(ledger: Ledger, window: Range = EVERYTHING, *, spans: bool = False)
     """
     event_files, span_files = live_files(ledger, window, spans=spans)
     connection = duckdb.connect(":memory:", config=_settings(ledger))
+    below = "" if ledger.viewer is None else UNSEEN
     try:
-        _add_view(connection, ledger, "entries", EVENT_FIELDS, event_files)
+        _add_view(connection, ledger, f"{below}entries", EVENT_FIELDS, event_files)
         if spans:
             replayed = any(run.kind == "replay" for run in list_runs(ledger.metastore))
-            _add_view(connection, ledger, "read_spans" if replayed else "spans", SPAN_FIELDS, span_files)
+            _add_view(connection, ledger, f"{below}read_spans" if replayed else f"{below}spans", SPAN_FIELDS, span_files)
             if replayed:
-                connection.execute(f"CREATE VIEW spans AS {STANDING_SQL.format(source='read_spans')}")
+                connection.execute(f"CREATE VIEW {below}spans AS {STANDING_SQL.format(source=f'{below}read_spans')}")
+        if ledger.viewer is not None:
+            narrow(connection, ledger.viewer, ("entries", "spans") if spans else ("entries",))
         _lock_down(connection, [str((ledger.data_dir / file.path).resolve()) for file in (*event_files, *span_files)])
         yield connection
     finally:
