@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.reliability.bars import BarBroken, bars, line  # noqa: E402 - the tree must be on the path first
+from tests.reliability.bars import BrokenBarError, bars, line  # noqa: E402 - the tree must be on the path first
 
 
 def main() -> int:
@@ -43,7 +43,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="spanledger-bar-") as folder:
             try:
                 figures = dict(known[name].run(asked.seed, not asked.short, Path(folder)))
-            except BarBroken as error:
+            except BrokenBarError as error:
                 broken += 1
                 figures = {"broken": str(error)}
         figures["seconds"] = round(time.monotonic() - began, 1)

@@ -15,15 +15,15 @@ from typing import NamedTuple
 Figures = Mapping[str, object]
 
 
-class BarBroken(AssertionError):
+class BrokenBarError(AssertionError):
     """The bar was not held; the text says by what, with the seed that shows it again."""
 
 
 class Bar(NamedTuple):
     """One promise and how it is tried.
 
-    `run(seed, long, folder)` tries it in an empty folder and returns the figures seen, or raises `BarBroken`. Each of
-    `controls` is the same trial with one guard switched off by a test seam; it must raise `BarBroken`.
+    `run(seed, long, folder)` tries it in an empty folder and returns the figures seen, or raises `BrokenBarError`. Each of
+    `controls` is the same trial with one guard switched off by a test seam; it must raise `BrokenBarError`.
     """
 
     name: str
@@ -33,9 +33,9 @@ class Bar(NamedTuple):
 
 
 def require(held: bool, broken: str) -> None:
-    """Raise `BarBroken` saying what was broken, unless it held."""
+    """Raise `BrokenBarError` saying what was broken, unless it held."""
     if not held:
-        raise BarBroken(broken)
+        raise BrokenBarError(broken)
 
 
 def bars() -> dict[str, Bar]:
