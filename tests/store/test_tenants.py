@@ -9,7 +9,8 @@ import pytest
 
 from spanledger.store.errors import StoreError
 from spanledger.store.metastore import Metastore
-from spanledger.store.tenants import ALWAYS_NS, ENDLESS_NS, Change, TenantFact, Tenants, attribute_names, read_facts, roll_up
+from spanledger.store.tenants import ALWAYS_NS, ENDLESS_NS, Change, TenantFact, Tenants, read_facts, roll_up
+from spanledger.store.viewer import Viewer
 
 NOW = 1_000
 
@@ -78,8 +79,25 @@ def test_accounts_have_tenants_of_their_own(tenants: Tenants) -> None:
 def test_names_are_those_that_somebody_has(tenants: Tenants, tmp_path: Path) -> None:
     tenants.change([Change("acme", "plan", "pro"), Change("globex", "department", "sales")], NOW)
     reading = Metastore.open(tmp_path, read_only=True)
-    assert attribute_names(reading) == ["department", "plan"]
+    assert sorted({fact.attribute for fact in read_facts(reading)}) == ["department", "plan"]
     reading.close()
+
+
+def test_a_viewer_learns_of_itself_and_not_who_stands_above(tenants: Tenants) -> None:
+    of = [
+        Change("acme", "plan", "pro"),
+        Change("acme", "parent", "holding"),
+        Change("globex", "plan", "x"),
+        Change("acme", "plan", "y", authority="eu"),
+    ]
+    tenants.change(of, NOW)
+
+    def seen(viewer: Viewer) -> list[str]:
+        return [fact.value for fact in tenants.facts(viewer=viewer)]
+
+    assert seen(Viewer("default", "acme")) == ["pro"]
+    assert sorted(seen(Viewer("default", None))) == ["holding", "pro", "x"]
+    assert seen(Viewer("eu", None)) == ["y"]
 
 
 def test_an_older_ledger_knows_none(tmp_path: Path) -> None:

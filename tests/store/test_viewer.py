@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from spanledger.enrich.records import NOBODY, Payers, Resource
 from spanledger.store.entries import events, find
+from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
 from spanledger.store.reports import report
 from spanledger.store.sql import sql
 from spanledger.store.viewer import Viewer
-from tests.store.samples import NOON, event, reading
+from tests.store.samples import NOON, event, plain, reading
 
 ACME, GLOBEX, EVERY = Viewer("default", "acme"), Viewer("default", "globex"), Viewer("default", None)
+GLOBEXS = Payers(tenant="globex", sources=(("tenant", "span:tenant.id"),))
 HOSTILE = ("acme' OR '1'='1", "acme'; DROP VIEW entries; --", "%", "", "ACME", "acme ", "\x00")
 
 
@@ -31,7 +34,8 @@ def folder(tmp_path: Path) -> Path:
             event(5, tenant_id=None),
             event(6, authority="other"),
         ]
-        spans = [reading(n) for n in (1, 2, 3)] + [reading(4, trace_id=shared), reading(5), reading(6, authority="other")]
+        nobodys = reading(5)._replace(payers=NOBODY)
+        spans = [reading(1), reading(2, payers=GLOBEXS), reading(3), reading(4, trace_id=shared), nobodys, reading(6, authority="other")]
         ledger.commit(entries, spans, position=1, open_position=0, booked_ns=NOON)
     return tmp_path
 
@@ -103,3 +107,58 @@ def test_a_trace_that_was_first_of_nobody_is_seen_once_it_is_ones_own(tmp_path: 
         ledger.viewer = ACME
         assert [int(row["event_id"], 16) for row in events(ledger)] == [3]
         assert numbers(ledger, ACME, "spans") == [1]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"payers": GLOBEXS},
+        {"resource": Resource("svc-1", GLOBEXS)},
+        {"payers": Payers(allocation=(("acme", 1), ("globex", 1)))},
+        {"key_tenant": "globex"},
+    ],
+)
+def test_the_spans_of_a_trace_are_not_shown_if_one_was_sent_for_another_who_was_charged_nothing(
+    tmp_path: Path, foreign: dict[str, object]
+) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        theirs = plain(2, trace_id=event(1).trace_id, **foreign)
+        ledger.commit([event(1)], [reading(1), theirs], position=1, open_position=0, booked_ns=NOON)
+        assert numbers(ledger, ACME, "spans") == []
+        assert numbers(ledger, EVERY, "spans") == [1, 2]
+
+
+def test_what_a_span_claims_beside_the_key_it_came_with_hides_nothing(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.commit([event(1)], [reading(1, payers=GLOBEXS, key_tenant="acme")], position=1, open_position=0, booked_ns=NOON)
+        assert numbers(ledger, ACME, "spans") == [1]
+
+
+PROBES = (
+    "SELECT * FROM entries WHERE CAST(tenant_id AS INT) = 1",
+    "SELECT * FROM events WHERE error(tenant_id) IS NULL",
+    "SELECT * FROM spans WHERE CAST(payers AS INT) = 1",
+    "SELECT stats(tenant_id), stats(authority) FROM entries",
+    "SELECT stats(payers) FROM spans LIMIT 1",
+    "SELECT approx_count_distinct(tenant_id), max(tenant_id), min(tenant_id) FROM entries",
+)
+"""Queries whose errors and statistics tell of rows that a view leaves out, where DuckDB looks at them first."""
+
+
+def asked(ledger: Ledger, query: str) -> str:
+    try:
+        return str(sql(ledger, query).rows)
+    except QueryError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("query", PROBES)
+def test_a_query_is_never_evaluated_on_rows_that_are_not_seen(opened: Ledger, query: str) -> None:
+    opened.viewer = ACME
+    assert "globex" not in asked(opened, query)
+
+
+def test_without_the_copy_these_queries_tell(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spanledger.store.sql.copy_seen", lambda *_: None)
+    opened.viewer = ACME
+    assert any("globex" in asked(opened, query) for query in PROBES)

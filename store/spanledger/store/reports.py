@@ -108,7 +108,7 @@ def grouping(
     units = [name for name in by if name in TIME_UNITS]
     with snapshot(ledger, window if basis == "start" else EVERYTHING) as connection:
         join = _join_buckets(connection, units, tz, where, BASIS_TIME[basis]) if units else ""
-        join += join_attributes(connection, ledger.metastore, attributes)
+        join += join_attributes(connection, ledger, attributes)
         join += prepare(connection, where) if prepare is not None else ""
         names = [f"bucket.{name}" if name in TIME_UNITS else DIMENSIONS.get(name) or attribute_expression(attributes, name) for name in by]
         dimensions = tuple(f'{expression} AS "by_{name}"' for name, expression in zip(by, names, strict=True))
@@ -125,7 +125,7 @@ def top(ledger: Ledger, *, window: Range, by: str = "tenant", count: int = 10, f
 def _check_names(by: Sequence[str], ledger: Ledger) -> list[str]:
     """The tenants' attributes among the dimensions; QueryError for a name that is neither ours nor theirs."""
     attributes = [name for name in by if name.startswith(PREFIX)]
-    known = attribute_dimensions(ledger.metastore) if attributes else []
+    known = attribute_dimensions(ledger) if attributes else []
     for name in by:
         if name not in DIMENSIONS and name not in TIME_UNITS and name not in known:
             raise QueryError(f"cannot report by {name!r}; there are {', '.join((*DIMENSIONS, *TIME_UNITS, *known))}")

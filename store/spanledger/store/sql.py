@@ -19,6 +19,7 @@ from spanledger.store.entries import standing
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import snapshot
+from spanledger.store.viewer import copy_seen
 
 TABLES: Final = ("events", "entries", "spans")
 TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series"})
@@ -44,8 +45,10 @@ def sql(ledger: Ledger, text: str, *, rows_max: int | None = None, timeout_secon
     """
     most = rows_max or ledger.config.sql_rows_max
     with snapshot(ledger, spans=True) as connection:
-        connection.execute(f"CREATE VIEW events AS {standing(connection, 'entries')}")
         statement = checked(connection, text)
+        if ledger.viewer is not None:
+            copy_seen(connection, statement)
+        connection.execute(f"CREATE VIEW events AS {standing(connection, 'entries')}")
         timer = threading.Timer(timeout_seconds or ledger.config.sql_timeout_seconds, connection.interrupt)
         timer.start()
         try:

@@ -7,15 +7,16 @@ from typing import Final
 
 import duckdb
 
-from spanledger.store.metastore import Metastore
-from spanledger.store.tenants import PARENT, attribute_names, read_facts, roll_up
+from spanledger.store.ledger import Ledger
+from spanledger.store.tenants import PARENT, read_facts, roll_up
 
 PREFIX: Final = "tenant."
 
 
-def attribute_dimensions(metastore: Metastore) -> list[str]:
+def attribute_dimensions(ledger: Ledger) -> list[str]:
     """The names a report may be by: "tenant.plan", …; "tenant.parent" always, since a tenant without one stands for itself."""
-    return [PREFIX + name for name in sorted({*attribute_names(metastore), PARENT})]
+    names = {fact.attribute for fact in read_facts(ledger.metastore, viewer=ledger.viewer)}
+    return [PREFIX + name for name in sorted({*names, PARENT})]
 
 
 def attribute_expression(attributes: Sequence[str], name: str) -> str:
@@ -24,11 +25,11 @@ def attribute_expression(attributes: Sequence[str], name: str) -> str:
     return f"coalesce({value}, tenant_id)" if name == PREFIX + PARENT else value
 
 
-def join_attributes(connection: duckdb.DuckDBPyConnection, metastore: Metastore, attributes: Sequence[str]) -> str:
+def join_attributes(connection: duckdb.DuckDBPyConnection, ledger: Ledger, attributes: Sequence[str]) -> str:
     """A table for each attribute with who had which value when, and the SQL that joins them; names are numbers, never a user's text."""
     joins = []
     for number, name in enumerate(attributes):
-        facts = read_facts(metastore, attribute=name.removeprefix(PREFIX))
+        facts = read_facts(ledger.metastore, attribute=name.removeprefix(PREFIX), viewer=ledger.viewer)
         if name == PREFIX + PARENT:
             facts = roll_up(facts)
         table = f"fact_{number:d}"

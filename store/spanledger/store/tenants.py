@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, Self
 from spanledger.enrich.grants import DEFAULT_AUTHORITY
 from spanledger.store.errors import StoreError
 from spanledger.store.metastore import Metastore
+from spanledger.store.viewer import Viewer
 
 ALWAYS_NS: Final = -(1 << 62)
 ENDLESS_NS: Final = 1 << 62
@@ -106,13 +107,18 @@ class Tenants:
                 above.add(at)
                 todo += [fact.value for fact in self._facts((change.authority, at, PARENT))]
 
-    def facts(self, tenant: str | None = None, attribute: str | None = None) -> list[TenantFact]:
+    def facts(self, tenant: str | None = None, attribute: str | None = None, *, viewer: Viewer | None = None) -> list[TenantFact]:
         """What is known of all tenants or one, by tenant, attribute and time."""
-        return read_facts(self._metastore, tenant, attribute)
+        return read_facts(self._metastore, tenant, attribute, viewer=viewer)
 
 
-def read_facts(metastore: Metastore, tenant: str | None = None, attribute: str | None = None) -> list[TenantFact]:
-    """As `Tenants.facts`. An older ledger that was never written since knows none."""
+def read_facts(
+    metastore: Metastore, tenant: str | None = None, attribute: str | None = None, *, viewer: Viewer | None = None
+) -> list[TenantFact]:
+    """As `Tenants.facts`, of what a viewer may see: a tenant learns what is known of itself, but not who stands above it.
+
+    An older ledger that was never written since knows none.
+    """
     if metastore.schema_version < FACTS_SINCE:
         return []
     rows = metastore.connection.execute(
@@ -120,16 +126,17 @@ def read_facts(metastore: Metastore, tenant: str | None = None, attribute: str |
         " ORDER BY authority, tenant_id, attribute, from_ns",
         (tenant, attribute),
     )
-    return [TenantFact._make(row) for row in rows]
+    facts = [TenantFact._make(row) for row in rows]
+    return facts if viewer is None else [fact for fact in facts if _is_seen(fact, viewer)]
+
+
+def _is_seen(fact: TenantFact, viewer: Viewer) -> bool:
+    own = viewer.tenant is None or (fact.tenant == viewer.tenant and fact.attribute != PARENT)
+    return own and fact.authority == viewer.authority
 
 
 FACTS_SINCE: Final = 2
 """The metastore's version that brought the table."""
-
-
-def attribute_names(metastore: Metastore) -> list[str]:
-    """Every attribute that some tenant has, sorted."""
-    return sorted({fact.attribute for fact in read_facts(metastore)})
 
 
 def _check(change: Change) -> None:
