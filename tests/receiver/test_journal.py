@@ -81,9 +81,9 @@ def test_cancelling_a_queued_append_does_not_lose_it(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("call", ["write", "sync"])
-def test_after_a_failed_write_or_sync_nothing_is_taken_until_a_restart(folder: Path, call: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_after_a_failed_write_or_sync_nothing_is_taken(folder: Path, call: str, caplog: pytest.LogCaptureFixture) -> None:
     storage = FailingStorage(call)
-    with caplog.at_level(logging.CRITICAL), Journal(folder, storage=storage) as journal:
+    with caplog.at_level(logging.CRITICAL), Journal(folder, storage=storage, mend_seconds=60) as journal:
         end = journal.append(record(b"before")).result(5)
         storage.is_broken = True
         with pytest.raises(JournalUnavailable, match="the disk failed"):
@@ -168,21 +168,58 @@ def test_a_whole_frame_that_was_written_but_never_announced_is_kept(folder: Path
         assert journal.position == ends[2]
 
 
-def test_damage_before_a_valid_frame_names_segment_and_offset(folder: Path) -> None:
+def flip(path: Path, offset: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("is_acknowledged", [True, False])
+def test_a_damaged_frame_costs_nothing_of_what_follows_it(folder: Path, is_acknowledged: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Damage on the disk, or a batch of which a power cut kept the end and not the beginning: a disk writes in any order."""
     ends = fill(folder, 3)
     segment = folder / segment_names(folder)[0]
-    data = bytearray(segment.read_bytes())
-    data[ends[0] + 20] ^= 1
-    segment.write_bytes(data)
-    with pytest.raises(JournalCorruptError, match=rf"0{{20}}\.seg is damaged at offset {ends[0]} .*offset {ends[1]}"):
-        Journal(folder)
-    assert segment.read_bytes() == bytes(data), "nothing is cut"
-    data[ends[0] + 20] ^= 1
-    segment.write_bytes(data)
-    Journal(folder).close()
+    if not is_acknowledged:
+        (folder / "durable").write_bytes(ends[0].to_bytes(8, "little"))
+    flip(segment, ends[0] + 20)
+    with caplog.at_level(logging.ERROR), Journal(folder) as journal:
+        assert journal.position == ends[2]
+        last = journal.append(record(b"later")).result(5)
+    assert f"{segment.name} is damaged at offset {ends[0]}, up to {ends[1]}" in caplog.text
+    with pytest.raises(JournalCorruptError, match=f"damaged at offset {ends[0]}"):
+        list(read_from(folder, ends[0]))
+    told: list[tuple[int, str]] = []
+    with JournalReader(folder, on_damage=lambda *about: told.append(about)) as reader:
+        found = [end for _ in range(3) for end, _ in reader.poll()]
+    assert found == [ends[0], ends[2], last]
+    assert [position for position, _ in told] == [ends[0]]
+    assert f"{ends[1] - ends[0]} bytes are passed over" in told[0][1]
 
 
-def test_damage_of_an_acknowledged_last_frame_is_no_torn_tail(folder: Path) -> None:
+def test_a_damaged_last_frame_that_was_acknowledged_stays_for_a_repair(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ends = fill(folder, 3)
+    segment = folder / segment_names(folder)[0]
+    flip(segment, ends[1] + 20)
+    with caplog.at_level(logging.ERROR), Journal(folder) as journal:
+        assert journal.position == ends[2]
+        last = journal.append(record(b"later")).result(5)
+    assert f"damaged at offset {ends[1]}" in caplog.text
+    told: list[tuple[int, str]] = []
+    with JournalReader(folder, on_damage=lambda *about: told.append(about)) as reader:
+        assert [end for _ in range(3) for end, _ in reader.poll()] == [ends[0], ends[1], last]
+    assert [position for position, _ in told] == [ends[1]]
+    flip(segment, ends[1] + 20)
+    assert [end for end, _ in read_from(folder)] == [*ends, last], "restored, it is whole again"
+
+
+def test_a_frame_of_another_release_is_never_passed_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(folder, 2)
+    monkeypatch.setattr("spanledger.receiver.frames.VERSION", 2)
+    with JournalReader(folder, on_damage=print) as reader, pytest.raises(JournalCorruptError, match="another release"):
+        reader.poll()
+
+
+def test_acknowledged_bytes_that_are_missing_at_the_end_stop_the_start(folder: Path) -> None:
     ends = fill(folder, 3)
     segment = folder / segment_names(folder)[0]
     segment.write_bytes(segment.read_bytes()[:-1])
@@ -191,6 +228,40 @@ def test_damage_of_an_acknowledged_last_frame_is_no_torn_tail(folder: Path) -> N
     (folder / "durable").unlink()  # the operator accepts the loss, as the message says
     with Journal(folder) as journal:
         assert journal.position == ends[1]
+
+
+def test_what_an_earlier_process_wrote_is_synced_before_it_counts_as_durable(folder: Path) -> None:
+    fill(folder, 2)
+    storage = RecordingStorage()
+    with Journal(folder, storage=storage):
+        assert storage.calls[:2] == ["sync", "sync_directory"]
+
+
+@pytest.mark.parametrize("call", ["write", "sync"])
+@pytest.mark.parametrize("segment_bytes", [1, 1 << 20])
+def test_a_journal_goes_on_in_a_new_file_once_the_disk_takes_data(folder: Path, call: str, segment_bytes: int) -> None:
+    storage = FailingStorage(call)
+    with JournalReader(folder) as reader, Journal(folder, storage=storage, mend_seconds=0.01, segment_bytes=segment_bytes) as journal:
+        ends = [journal.append(record(b"before %d" % number)).result(5) for number in range(2)]
+        assert len(reader.poll()) == 2
+        storage.is_broken = True
+        with pytest.raises(JournalUnavailable, match="the disk failed"):
+            journal.append(record(b"lost")).result(5)
+        tries = storage.calls.count("create")
+        while storage.calls.count("create") < tries + 3:
+            time.sleep(0.01)
+        with pytest.raises(JournalUnavailable, match="the disk failed"):
+            journal.append(record(b"refused, while it lasts"))
+        storage.is_broken = False
+        while journal.failure is not None:
+            time.sleep(0.01)
+        last = journal.append(record(b"after")).result(5)
+        assert [each.request for _, each in reader.poll()] == [b"after"]
+    assert [each.request for _, each in read_from(folder)] == [b"before 0", b"before 1", b"after"]
+    assert f"{ends[-1]:020d}.seg" in segment_names(folder), "the file that failed is not written again"
+    with Journal(folder) as journal:
+        assert journal.position == last
+    assert not (folder / "probe").exists()
 
 
 def test_segments_that_vanished_with_more_than_the_ledger_holds_stop_the_start(folder: Path) -> None:

@@ -85,6 +85,7 @@ QUARANTINED: Final = {
     "malformed_span": "a span that is no valid protobuf",
     "malformed_request": "a request that is no valid protobuf",
     "reader_failed": "a fault of ours: please report it",
+    "journal_damaged": "bytes of the journal have changed on the disk: restore the segment from a backup and replay it",
 }
 """What the codes in the quarantine file mean."""
 

@@ -55,7 +55,10 @@ class DataFolder:
         """Make the folder, readable by its owner only; an existing one stays as it is."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file, not a data folder: choose another place with --data")
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        missing = [each for each in (self.path, *self.path.parents) if not each.exists()]
+        for each in reversed(missing):  # durably: a folder that a power cut takes would take what was acknowledged along
+            each.mkdir(mode=0o700 if each == self.path else 0o777, exist_ok=True)
+            _sync_folder(each.parent)
 
     def secret(self) -> bytes:
         """The key of the pruning hashes, made on first use. Only the process that holds the lock may make it."""
@@ -140,7 +143,11 @@ def _write_durably(path: Path, data: bytes) -> None:
     finally:
         os.close(descriptor)
     temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from importlib.metadata import version
 from types import TracebackType
 from typing import Self
@@ -17,9 +19,12 @@ from spanledger.enrich.config import policy_from, rules_from
 from spanledger.enrich.engine import Engine
 from spanledger.enrich.kept import kept_for
 from spanledger.enrich.read import Reader
+from spanledger.enrich.records import Problem
 from spanledger.receiver.journal import Journal, JournalReader
 from spanledger.receiver.prune import Pruner
 from spanledger.store.ledger import Ledger
+
+_log = logging.getLogger(__name__)
 
 
 def pruner_for(config: Config, secret: bytes) -> Pruner:
@@ -45,13 +50,14 @@ class OpenWorker:
         self.ledger = Ledger.open(self._folder.path, config=config.store)
         follow_release(self.ledger.metastore)
         self._prices = PriceWatch(self.ledger.metastore, self._rules)
+        self._quarantine = Quarantine(self._folder.quarantine)
         self._source, engine = self._at_the_ledger()
         self.worker = Worker(
             self._source,
             Reader(self._rules),
             engine,
             self.ledger,
-            Quarantine(self._folder.quarantine),
+            self._quarantine,
             batch_spans=config.worker.batch_spans,
             batch_seconds=config.worker.batch_seconds,
             patient=self._patient,
@@ -74,7 +80,12 @@ class OpenWorker:
         )
         engine.reopen(self.ledger.reopen(), self.ledger.open_position)
         self._engine = engine
-        return JournalReader(self._folder.journal, self.ledger.position), engine
+        return JournalReader(self._folder.journal, self.ledger.position, on_damage=self._set_aside), engine
+
+    def _set_aside(self, position: int, why: str) -> None:
+        """What is damaged in the journal must not hold up what follows it; `verify --deep` tells of it until it is restored."""
+        _log.error("%s, and quarantined", why)
+        self._quarantine.add([Problem("journal_damaged", why, position)], time.time_ns())
 
     def follow_prices(self) -> None:
         """Price by what has been activated meanwhile; to be called often, by the thread that works."""

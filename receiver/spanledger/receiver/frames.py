@@ -45,6 +45,10 @@ class DamagedFrameError(ValueError):
     """The bytes at a position are not the frame that was written there."""
 
 
+class UnknownFrameError(DamagedFrameError):
+    """A frame is whole, but another release wrote it: it must not be passed over as if it were damaged."""
+
+
 def _text(value: str | None) -> tuple[int, bytes]:
     if value is None:
         return _ABSENT, b""
@@ -118,7 +122,7 @@ def decode(data: memoryview, offset: int, position: int) -> tuple[int, Record]:
     size = check(data, offset, position)
     version, signal, authority_length, tenant_length, key_length, received_ns = _INNER.unpack_from(data, offset + OUTER_BYTES)
     if version != VERSION or signal != SIGNAL_TRACES:
-        raise DamagedFrameError(f"frame version {version}, signal {signal}: written by another release")
+        raise UnknownFrameError(f"frame version {version}, signal {signal}: written by another release")
     at = offset + FRAME_BYTES_MIN
     texts: list[str | None] = []
     for length in (authority_length, tenant_length, key_length):

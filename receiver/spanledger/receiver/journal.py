@@ -1,8 +1,9 @@
 """The append-only journal: a request is acknowledged when its future resolves, and that is after one sync it shares with many.
 
 Any number of threads append; one committer thread writes what has gathered, syncs once and resolves them all. A write or a
-sync that fails ends the journal until the process starts again: after a failed sync the kernel may have dropped the pages,
-so that a second sync which succeeds would prove nothing.
+sync that fails stops the journal, and that file is never synced again: after a failed sync the kernel may have dropped the
+pages, so that a second sync which succeeds would prove nothing. It goes on in a new segment, behind what was acknowledged,
+once the disk has taken and synced a file of some size.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -40,10 +42,14 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 SEGMENT_BYTES = 64 << 20
+MEND_SECONDS = 1.0
+"""How often a journal that stopped tries whether the disk takes data again."""
+_PROBE_BYTES = 1 << 20
+_PROBE_NAME = "probe"
 
 
 class JournalUnavailable(Exception):  # noqa: N818 - the name says what the sender is told, and it is part of the contract
-    """The journal takes nothing any more until the server starts again; the sender may retry."""
+    """The journal takes nothing until the disk does, or until the server starts again; the sender may retry."""
 
 
 class Sync(NamedTuple):
@@ -75,7 +81,9 @@ class Journal:
         segment_bytes: int = SEGMENT_BYTES,
         storage: Storage | None = None,
         on_sync: Callable[[Sync], None] | None = None,
+        mend_seconds: float = MEND_SECONDS,
     ) -> None:
+        self._mend_seconds = mend_seconds
         self.directory = directory
         self._storage: Storage = storage or OsStorage()
         self._segment_bytes = segment_bytes
@@ -108,7 +116,7 @@ class Journal:
 
     @property
     def failure(self) -> str | None:
-        """Why the journal takes nothing any more, or None while it is well."""
+        """Why the journal takes nothing at present, or None while it is well."""
         return self._stopped
 
     def watch(self, on_sync: Callable[[Sync], None]) -> None:
@@ -163,20 +171,40 @@ class Journal:
                 )
             return self._create(at_least), at_least
         newest = known[-1]
-        end = segments.sound_end(newest)
-        if end < announced and (end < newest.end() or at_least < announced):
+        end, damaged = segments.scan(newest)
+        size = newest.end()
+        if end < announced and size < announced and (end < size or at_least < announced):
             raise JournalCorruptError(
                 f"journal segment {newest.path.name} is damaged at offset {end - newest.start}, {announced - end} bytes before the end "
                 f"that was acknowledged. Restore the segment, or delete {self.directory / FILE_NAME} to accept the loss"
             )
-        if newest.end() > end:
-            _log.warning("journal: cut a torn tail of %d bytes off %s", newest.end() - end, newest.path.name)
+        if end < announced <= size:  # all of it is there, but the last of it is no frame any more: it is kept for a repair
+            damaged, end = (*damaged, (end, size)), size
+        for begin, behind in damaged:
+            _log.error(
+                "journal segment %s is damaged at offset %d, up to %d: what lay there is passed over and quarantined, unless it was never "
+                "acknowledged; what follows is not touched", newest.path.name, begin - newest.start, behind - newest.start,
+            )  # fmt: skip
+        if size > end:
+            _log.warning("journal: cut a torn tail of %d bytes off %s", size - end, newest.path.name)
             self._storage.truncate(newest.path, end - newest.start)
+        self._sync_again(newest)
         if end < at_least:
             _log.warning("journal: ends at %d, before the ledger's %d: its folder was lost or is old; going on there", end, at_least)
             self._excuse_gap(end, at_least)
             return self._create(at_least), at_least
+        if damaged and damaged[-1][1] == end:
+            return self._create(end), end
         return newest, end
+
+    def _sync_again(self, newest: segments.Segment) -> None:
+        """A process that died may have written frames and not synced them; they are about to be published as durable."""
+        descriptor = self._storage.open_append(newest.path)
+        try:
+            self._storage.sync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._storage.sync_directory(self.directory)
 
     def _excuse_gap(self, end: int, start: int) -> None:
         descriptor = self._storage.create(segments.gap_path_of(self.directory, start))
@@ -195,20 +223,67 @@ class Journal:
     # -- the committer thread -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        while self._commit_all():
+            if not self._mend_in_time():
+                return
+
+    def _commit_all(self) -> bool:
+        """Commit what comes until told to stop (False), or until the disk fails (True)."""
         while True:
             with self._lock:
                 while not self._waiting and not self._closing:
                     self._wake.wait()
                 batch, self._waiting = self._waiting, []
             if not batch:
-                return
+                return False
             try:
                 resolved = self._commit(batch)
             except Exception as error:  # noqa: BLE001 - whatever it was, what is on the disk is no longer known
                 self._fail(error, batch)
-                return
+                return True
             for waiting, position in zip(batch, resolved, strict=True):
                 waiting.done.set_result(position)
+
+    def _mend_in_time(self) -> bool:
+        """Wait until the disk takes data again and go on there; False if told to stop before."""
+        while True:
+            with self._lock:
+                if self._wake.wait_for(lambda: self._closing, self._mend_seconds):
+                    return False
+            try:
+                self._mend()
+            except OSError:
+                continue  # it was said when it failed, and `failure` says it as long as it lasts
+            with self._lock:
+                if self._closing:
+                    return False
+                self._stopped = None
+            _log.warning("the disk takes data again: the journal goes on at position %d", self._end)
+            return True
+
+    def _mend(self) -> None:
+        """Cut off what was never acknowledged, and begin a new segment. No reader has opened a segment that begins there or later."""
+        probe = self.directory / _PROBE_NAME
+        with suppress(FileNotFoundError):
+            self._storage.unlink(probe)
+        descriptor = self._storage.create(probe)
+        try:
+            self._storage.write(descriptor, [bytes(_PROBE_BYTES)])
+            self._storage.sync(descriptor)
+        finally:
+            os.close(descriptor)
+            self._storage.unlink(probe)
+        for segment in reversed(segments.list_segments(self.directory)):
+            if segment.start >= self._end:
+                self._storage.unlink(segment.path)
+                continue
+            if segment.end() > self._end:
+                self._storage.truncate(segment.path, self._end - segment.start)
+            break
+        created = self._create(self._end)
+        opened = self._storage.open_append(created.path)
+        os.close(self._descriptor)
+        self._segment, self._descriptor = created, opened
 
     def _commit(self, batch: list[_Waiting]) -> list[int]:
         """Write and sync a batch; the position behind each record."""
@@ -243,7 +318,7 @@ class Journal:
 
     def _fail(self, error: Exception, batch: list[_Waiting]) -> None:
         reason = f"the journal stopped after a failed write ({type(error).__name__}: {error})"
-        _log.critical("%s; nothing is accepted until the server starts again", reason)
+        _log.critical("%s; nothing is accepted until the disk takes data again", reason)
         with self._lock:
             self._stopped = reason
             lost, self._waiting = batch + self._waiting, []

@@ -63,33 +63,38 @@ def check_follows(directory: Path, earlier: Segment, later: Segment) -> None:
     )
 
 
-def sound_end(segment: Segment) -> int:
-    """The position behind the last valid frame of the newest segment: everything after it is a torn tail.
+class Scan(NamedTuple):
+    """What a segment holds: the position behind its last valid frame, and the stretches before that which are no frames."""
 
-    Raises JournalCorruptError when a valid frame follows a damaged one: then the damage is no torn tail.
+    end: int
+    damaged: tuple[tuple[int, int], ...]
+
+
+def scan(segment: Segment) -> Scan:
+    """Read a segment through. What lies behind `end` may be a torn tail; a damaged stretch is followed by a valid frame.
+
+    A power cut can leave such a stretch in what was written together and never synced, since a disk writes in any order.
     """
     size = segment.path.stat().st_size
     if size == 0:
-        return segment.start
+        return Scan(segment.start, ())
+    damaged: list[tuple[int, int]] = []
     with segment.path.open("rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
         offset = 0
         while offset < size:
             try:
                 offset += frames.check(data, offset, segment.start + offset)
-            except frames.DamagedFrameError as error:
-                damaged_at, why = offset, str(error)
-                break
-        else:
-            return segment.start + size
-        following = _next_valid(mapped, data, damaged_at + 1, segment.start)
-    if following is not None:
-        raise JournalCorruptError(
-            f"journal segment {segment.path.name} is damaged at offset {damaged_at} ({why}): a valid frame follows at offset {following}"
-        )
-    return segment.start + damaged_at
+            except frames.DamagedFrameError:
+                following = next_valid(mapped, data, offset + 1, segment.start)
+                if following is None:
+                    break
+                damaged.append((segment.start + offset, segment.start + following))
+                offset = following
+    return Scan(segment.start + offset, tuple(damaged))
 
 
-def _next_valid(mapped: mmap.mmap, data: memoryview, offset: int, start: int) -> int | None:
+def next_valid(mapped: mmap.mmap, data: memoryview, offset: int, start: int) -> int | None:
+    """The offset, from `offset` on, of the first valid frame of a segment that starts at `start`. `data` is what is mapped."""
     while (offset := mapped.find(frames.MAGIC, offset)) >= 0:
         try:
             frames.check(data, offset, start + offset)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,13 +18,19 @@ class PositionReleasedError(LookupError):
     """The journal no longer holds the position asked for: its segments were released."""
 
 
+class _DamageError(segments.JournalCorruptError):
+    """Damage of single frames: what follows them can be read."""
+
+
 class JournalReader:
     """Yields records from `position` on. Keeps its segment open, so that a poll which finds nothing costs a memory read.
 
-    It may be made before the journal exists. Polling raises PositionReleasedError or segments.JournalCorruptError.
+    It may be made before the journal exists. Polling raises PositionReleasedError or segments.JournalCorruptError; with `on_damage`
+    damaged frames are passed over instead, and it is called with the position they begin at and a sentence that says where they lie.
     """
 
-    def __init__(self, directory: Path, position: int = 0) -> None:
+    def __init__(self, directory: Path, position: int = 0, *, on_damage: Callable[[int, str], None] | None = None) -> None:
+        self._on_damage = on_damage
         self.directory = directory
         self.position = position
         """Where the next record starts: behind the last one that was returned."""
@@ -50,10 +57,12 @@ class JournalReader:
             try:
                 chunk = self._read(durable, began + max_bytes - self.position)
                 self._take(memoryview(chunk), found)
-            except segments.JournalCorruptError:
+            except segments.JournalCorruptError as error:
                 if found:
                     return found  # what lies before the damage is good; the next poll meets it first
-                raise
+                if self._on_damage is None or not isinstance(error, _DamageError):
+                    raise
+                self._pass_over(durable, str(error), self._on_damage)
         return found
 
     def close(self) -> None:
@@ -84,6 +93,19 @@ class JournalReader:
             if size is None or size > len(chunk):
                 chunk = os.pread(self._descriptor, size or frames.OUTER_BYTES, offset)
             return chunk
+
+    def _pass_over(self, durable: int, why: str, tell: Callable[[int, str], None]) -> None:
+        """Go on behind damaged frames: at the next valid one, or at the end of the segment."""
+        assert self._segment is not None  # noqa: S101 - the damage was read from it
+        start, began = self._segment.start, self.position
+        with (
+            mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ) as mapped,
+            memoryview(mapped) as whole,
+            whole[: min(len(whole), durable - start)] as data,
+        ):
+            following = segments.next_valid(mapped, data, began - start + 1, start)
+            self.position = start + (len(data) if following is None else following)
+        tell(began, f"{why}; {self.position - began} bytes are passed over")
 
     def _stated_bytes(self, chunk: bytes) -> int | None:
         try:
@@ -132,9 +154,8 @@ class JournalReader:
 
     def _corrupt(self, error: frames.DamagedFrameError) -> segments.JournalCorruptError:
         assert self._segment is not None  # noqa: S101 - something was read from it
-        return segments.JournalCorruptError(
-            f"journal segment {self._segment.path.name} is damaged at offset {self.position - self._segment.start}: {error}"
-        )
+        kind = segments.JournalCorruptError if isinstance(error, frames.UnknownFrameError) else _DamageError
+        return kind(f"journal segment {self._segment.path.name} is damaged at offset {self.position - self._segment.start}: {error}")
 
 
 def read_from(directory: Path, position: int = 0) -> Iterator[tuple[int, Record]]:
