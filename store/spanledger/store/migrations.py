@@ -162,5 +162,17 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (authority, session, field, value, trace_id)
     ) STRICT, WITHOUT ROWID
     """,
+    """
+    CREATE TABLE forward_state (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        entry_number INTEGER NOT NULL,
+        since_ns INTEGER NOT NULL,
+        sent_ns INTEGER,
+        error TEXT,
+        failing_since_ns INTEGER,
+        rejected INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE forward_totals (series TEXT PRIMARY KEY, totals TEXT NOT NULL) STRICT
+    """,
 )
 """Each entry takes the schema one version on; entries are only ever added."""
