@@ -3,8 +3,8 @@
     python benchmarks/price.py [--rounds 9] [--litellm FOLDER] [--json]
 
 Each round prices the same mix of calls (chat, cached, batch, long context, cache writes) with each of them in turn; the best round counts,
-because machines drift. LiteLLM is timed where it can be imported, or from FOLDER, where it was installed
-(`pip install --target FOLDER litellm`); else the row says why not.
+because machines drift, and the ratios to the catalog are printed, which drift less. LiteLLM is timed where it can be imported, or from
+FOLDER, where it was installed (`pip install --target FOLDER litellm`); else the row says why not.
 """
 
 from __future__ import annotations
@@ -143,11 +143,13 @@ def main() -> None:
             best[name] = min(best.get(name, seconds), seconds)
     loop = best.pop("nothing (the loop)")
     figures: dict[str, object] = {name: round((seconds - loop) * 1e6, 2) for name, seconds in best.items()}
+    catalog = best["catalog"] - loop
+    figures |= {f"{name} / catalog": f"{(seconds - loop) / catalog:.1f} times" for name, seconds in best.items() if name != "catalog"}
     figures |= why
     print(
         json.dumps(figures)
         if options.json
-        else "\n".join(f"{name:18} {value} {'us a call' if name in best else ''}" for name, value in figures.items())
+        else "\n".join(f"{name:28} {value} {'us a call' if name in best else ''}" for name, value in figures.items())
     )
 
 

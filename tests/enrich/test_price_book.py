@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spanledger.enrich.catalog.load import CatalogFile
 from spanledger.enrich.catalog.rows import BASE, OVERLAY, Entry, Rate, catalog_text
 from spanledger.enrich.money import ATTO, divide_half_even, rational_from_text, text_from_atto
-from spanledger.enrich.price import Priced
+from spanledger.enrich.price import Priced, price_by
 from spanledger.enrich.price_book import PriceBook
 from spanledger.enrich.price_lint import AmbiguousRateError
 from spanledger.enrich.records import Call, Usage
@@ -337,3 +337,52 @@ def test_discount_and_markup_are_exact_by_line(tokens: int, said: int, markup: s
         charged += divide_half_even(numerator * (100 + int(markup)), denominator * 100)
     assert (priced.contracted_cost_usd, priced.customer_price_usd) == (paid, charged)
     assert sum(line.cost_usd for line in priced.lines) == priced.cost_usd
+
+
+COUNT = st.none() | st.integers(-3, 400_000)
+
+
+@given(
+    usage=st.builds(
+        Usage, COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, st.sampled_from([(), (("images", 2),), (("web_search_requests", 1),)])
+    ),
+    model=st.sampled_from(["gpt-x", "gpt-x-2", "unknown"]),
+    tier=st.sampled_from([None, "batch", "flex"]),
+    tenant=st.sampled_from([None, "acme", "globex"]),
+)
+def test_the_short_ways_say_what_the_long_ones_say(usage: Usage, model: str, tier: str | None, tenant: str | None) -> None:
+    call = Call("t", "", "openai", model, model, service_tier=tier, usage=usage)
+    at_ns = ns(NOON)
+    quote = DEAL.quote(call, at_ns, tenant)
+    paid = price_by(quote.contracted or quote.listed, usage)
+    found = DEAL.price(call, at_ns, tenant)
+    assert found[:4] == paid[:4]
+    assert found.list_cost_usd == price_by(quote.listed, usage).cost_usd
+    assert found.contracted_cost_usd == (paid.cost_usd if quote.contracted else None)
+    assert found.customer_price_usd == (price_by(quote.customer, usage).cost_usd if quote.customer else None)
+    if paid.cost_usd is not None:
+        assert sum(line.cost_usd for line in found.lines) == found.cost_usd
+
+
+DEAL = book(
+    """
+    [[contracts]]
+    name = "all"
+    provider = "openai"
+    discount = "7.5"
+    from = 2026-01-01
+
+    [[customers]]
+    name = "standard"
+    markup = "20"
+
+    [[customers]]
+    name = "acme's card"
+    tenants = ["acme"]
+    rates = [
+      { unit = "input_tokens", amount = "3", per = 1000000 },
+      { unit = "output_tokens", amount = "0.1", per = 3 },
+      { unit = "input_tokens", amount = "5", per = 1000000, threshold = 100000, op = ">=" },
+    ]
+    """
+)

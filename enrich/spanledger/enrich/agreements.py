@@ -15,7 +15,7 @@ from spanledger.enrich.money import product_text, share_text
 from spanledger.enrich.plans import EVER_NS, UnitRate, fits, unit_rate, unix_ns
 from spanledger.enrich.providers import canonical_provider
 from spanledger.enrich.records import Call
-from spanledger.enrich.terms_config import AliasTerms, ContractTerms, CurrencyTerms, CustomerTerms, RateTerms, TermsConfig
+from spanledger.enrich.terms_config import AliasTerms, CommitmentTerms, ContractTerms, CurrencyTerms, CustomerTerms, RateTerms, TermsConfig
 
 _EXACT: Final = 1 << 16
 """How narrow a whole name is: narrower than any beginning of one."""
@@ -101,7 +101,7 @@ class Agreements:
 
     def __init__(self, config: TermsConfig) -> None:
         self.sources: dict[str, RateSource] = {}
-        self._rates_of = _exchange(config.currencies)
+        self._rates_of = exchange(config.currencies)
         self.contracts = [self._contract(each) for each in config.contracts]
         self.customers = [self._customer(each) for each in config.customers]
         self.aliases = [_alias(each) for each in config.aliases]
@@ -112,6 +112,8 @@ class Agreements:
         item = self._item(said, "contract")
         factor = share_text(said.discount, -1) if said.discount is not None else ""
         self._told(item.identity, "contract", said, f"{said.discount} % off list" if factor else "fixed rates")
+        if said.commitment is not None:
+            self._told(commitment_identity(said), "commitment", said, commitment_text(said.commitment))
         return item._replace(tenants=frozenset([said.tenant] if said.tenant else []), factor=factor, basis="list")
 
     def _customer(self, said: CustomerTerms) -> Item:
@@ -121,7 +123,7 @@ class Agreements:
         return item._replace(tenants=frozenset(said.tenants), factor=factor, basis=said.basis, meters=tuple(said.meters))
 
     def _item(self, said: ContractTerms | CustomerTerms, kind: str) -> Item:
-        identity = _identity([kind, said.model_dump(mode="json", by_alias=True, exclude={"name", "rates", "commitment"})])
+        identity = identity_of([kind, said.model_dump(mode="json", by_alias=True, exclude={"name", "rates", "commitment"})])
         from_ns, to_ns = unix_ns(said.start, EVER_NS[0]), unix_ns(said.end, EVER_NS[1])
         fixed = tuple(one for rate in said.rates for one in self._fixed(rate, said, kind, identity))
         provider = canonical_provider(said.provider) or said.provider
@@ -136,7 +138,7 @@ class Agreements:
         rate = Rate(said.unit, said.amount, said.per, tuple(sorted(said.context.items())), said.threshold, said.op, said.window)
         for since_ns, until_ns, usd in self._rates_of.get(of.currency, [(*EVER_NS, "1")]):
             if max(from_ns, since_ns) < min(to_ns, until_ns):
-                own = _identity([identity, said.model_dump(mode="json", by_alias=True), of.currency, usd])
+                own = identity_of([identity, said.model_dump(mode="json", by_alias=True), of.currency, usd])
                 amount = said.amount if of.currency == "USD" else product_text(said.amount, usd)
                 exchanged = "" if of.currency == "USD" else f" at {usd} USD"
                 text = f"{said.unit} {said.amount} {of.currency}{exchanged} per {said.per}"
@@ -153,12 +155,26 @@ def for_tenant(items: Iterable[Item], tenant: str | None) -> list[Item]:
     return [item for item in items if not item.tenants or tenant in item.tenants]
 
 
-def _identity(said: object) -> str:
+def identity_of(said: object) -> str:
+    """The id of something agreed, by its content."""
     return "k-" + sha256(canonical_json(said).encode()).hexdigest()[:16]
 
 
-def _exchange(currencies: Sequence[CurrencyTerms]) -> dict[str, list[tuple[int, int, str]]]:
-    """By currency: (from, to, USD for one of it) in order; a rate holds until the next."""
+def commitment_identity(said: ContractTerms) -> str:
+    """The rate id of a commitment's lines: made of what was promised and by which contract."""
+    promised = said.commitment.model_dump(mode="json", exclude_defaults=True) if said.commitment else None
+    return identity_of(["commitment", said.name, said.start, said.end, promised])
+
+
+def commitment_text(said: CommitmentTerms) -> str:
+    """What was promised, for people."""
+    each = "over the contract" if said.period == "contract" else f"a {said.period}"
+    more = f", use beyond it {said.overage} % dearer" if said.overage is not None else ""
+    return f"{said.amount} {said.currency} {each} ({said.tz}){more}"
+
+
+def exchange(currencies: Sequence[CurrencyTerms]) -> dict[str, list[tuple[int, int, str]]]:
+    """Exchange rates by currency: (from, to, USD for one of it) in order; a rate holds until the next."""
     by_code: dict[str, list[CurrencyTerms]] = {}
     for one in sorted(currencies, key=lambda each: unix_ns(each.start, EVER_NS[0])):
         by_code.setdefault(one.code, []).append(one)

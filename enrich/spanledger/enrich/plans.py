@@ -54,7 +54,9 @@ class Level(NamedTuple):
     `own` are the units that have a rate of their own, `rounding` says by how much a quantity is rounded up before it is billed: (least
     quantity, multiple of). A unit that has a price in the call's service tier, but not yet at the call's time, is in `not_yet`. `direct` is
     for the hot path: the rates of COMMON in its order, None where a count is not simply billed at a rate of its own;
-    `reasoning_in_output` and `write_5m_in_write` say that these counts go into the other's line, which is the usual case.
+    `reasoning_in_output` and `write_5m_in_write` say that these counts go into the other's line, which is the usual case. `plain` are the
+    rates of plain input, cache reads (None where it has none of its own) and output, where reasoning is output and all three come to whole
+    atto-USD a unit; so it is almost always.
     """
 
     total_input_min: int
@@ -65,6 +67,7 @@ class Level(NamedTuple):
     write_5m_in_write: bool
     own: Mapping[str, UnitRate]
     rounding: Mapping[str, tuple[int, int]]
+    plain: tuple[UnitRate, UnitRate | None, UnitRate] | None = None
 
 
 class Plan(NamedTuple):
@@ -279,16 +282,17 @@ def level_of(step: int, own: Mapping[str, UnitRate], not_yet: frozenset[str], ro
     if REQUESTS in rates or any(unit in PARTS for unit in rounding):
         return Level(step, rates, not_yet, (None,) * len(COMMON), False, False, own, rounding)
     direct = tuple(rate if (rate := rates.get(unit)) is not None and rate.unit == unit and unit not in not_yet else None for unit in COMMON)
-    return Level(
-        step,
-        rates,
-        not_yet,
-        direct,
-        _goes_with(rates, "reasoning_tokens", "output_tokens"),
-        _goes_with(rates, "cache_write_5m_tokens", "cache_write_tokens"),
-        own,
-        rounding,
-    )
+    reasoning_in_output = _goes_with(rates, "reasoning_tokens", "output_tokens")
+    write_5m_in_write = _goes_with(rates, "cache_write_5m_tokens", "cache_write_tokens")
+    plain = _plain(direct) if reasoning_in_output else None
+    return Level(step, rates, not_yet, direct, reasoning_in_output, write_5m_in_write, own, rounding, plain)
+
+
+def _plain(direct: tuple[UnitRate | None, ...]) -> tuple[UnitRate, UnitRate | None, UnitRate] | None:
+    asked, read, said = direct[0], direct[1], direct[5]
+    if asked is None or said is None or any(rate is not None and rate.atto_den != 1 for rate in (asked, read, said)):
+        return None
+    return asked, read, said
 
 
 def _goes_with(rates: Mapping[str, UnitRate], unit: str, other: str) -> bool:

@@ -167,6 +167,69 @@ def price_by(plan: Plan, usage: Usage) -> Priced:
     return price_usage(usage, plan.levels) if plan.reason is None else unpriced(plan.reason)
 
 
+Flat = tuple[int, int, int, int, int, int]
+"""Atto-USD a unit of plain input, cache reads and output: at list prices, then for the customer."""
+
+
+def flat_of(listed: Plan, contracted: Plan | None, customer: Plan | None) -> Flat | None:
+    """The list and customer rates as plain numbers, where all that is agreed has one price whatever the length of the request."""
+    found = []
+    for plan in (listed, contracted or listed, customer or listed):
+        rates = plan.levels[0].plain if len(plan.levels) == 1 and plan.reason is None else None
+        if rates is None or rates[1] is None:
+            return None
+        found.append((rates[0].atto_num, rates[1].atto_num, rates[2].atto_num))
+    return (*found[0], *found[2])
+
+
+def price_agreed(usage: Usage, listed: Plan, contracted: Plan | None, customer: Plan | None, flat: Flat | None) -> Priced:
+    """What a usage costs by list prices and, where they are agreed, by contract and for the customer; the lines are what is paid.
+
+    `flat` is `flat_of` these: then what was priced once needs no second look for the other sums.
+    """
+    levels, reason, _ = listed if contracted is None else contracted
+    lines, cost, state, reason, _, _, _ = price_usage(usage, levels) if reason is None else unpriced(reason)
+    total_input, total_output, read, write, write_5m, write_1h, _, extra = usage
+    common = not (write or write_5m or write_1h or extra or total_input is None or total_output is None)
+    if flat is None or cost is None or not common:
+        at_list = cost if contracted is None else _cost_by(listed, usage)
+        charged = None if customer is None else _cost_by(customer, usage)
+    else:
+        asked, cached, said, asked_of, cached_of, said_of = flat
+        read = read or 0
+        plain = (total_input or 0) - read
+        total_output = total_output or 0
+        at_list = plain * asked + read * cached + total_output * said
+        charged = None if customer is None else plain * asked_of + read * cached_of + total_output * said_of
+    return _new(Priced, (lines, cost, state, reason, at_list, None if contracted is None else cost, charged))
+
+
+def _cost_by(plan: Plan, usage: Usage) -> int | None:
+    """The cost in `price_by`, without making its lines where these are the usual ones."""
+    levels, reason, _ = plan
+    if reason is not None:
+        return None
+    total_input, total_output, read, write, write_5m, write_1h, reasoning, extra = usage
+    if extra:
+        return _price_open(usage, levels)[1]
+    if write or write_5m or write_1h or total_input is None or total_output is None:
+        return _cost_of_classes(usage, levels)
+    plain_rates = (levels[0] if len(levels) == 1 else _level(levels, total_input))[8]
+    read = read or 0
+    plain = total_input - read
+    if plain_rates is None or (plain | read | total_output) < 0 or total_input + total_output > COUNT_MAX:
+        return _cost_of_classes(usage, levels)
+    if reasoning and not 0 <= reasoning <= total_output:
+        return _cost_of_classes(usage, levels)
+    asked, cached, said = plain_rates
+    cost = plain * asked[4] + total_output * said[4]
+    if read:
+        if cached is None:
+            return _cost_of_classes(usage, levels)
+        cost += read * cached[4]
+    return cost
+
+
 def price_usage(usage: Usage, levels: tuple[Level, ...]) -> Priced:
     """The lines of a usage at the rates of a plan.
 
@@ -177,30 +240,64 @@ def price_usage(usage: Usage, levels: tuple[Level, ...]) -> Priced:
         return _price_open(usage, levels)
     if write or write_5m or write_1h or total_input is None or total_output is None:
         return _price_classes(usage, levels)
-    level = levels[0] if len(levels) == 1 else _level(levels, total_input)
-    _, _, _, (input_rate, read_rate, _, _, _, output_rate, _), reasoning_in_output, _, _, _ = level
+    plain_rates = (levels[0] if len(levels) == 1 else _level(levels, total_input))[8]
     read = read or 0
     plain = total_input - read
-    if input_rate is None or output_rate is None or (read and read_rate is None) or (plain | read | total_output) < 0:
+    if plain_rates is None or (plain | read | total_output) < 0 or total_input + total_output > COUNT_MAX:
         return _price_classes(usage, levels)
-    if total_input + total_output > COUNT_MAX or (reasoning and not (reasoning_in_output and 0 <= reasoning <= total_output)):
+    if reasoning and not 0 <= reasoning <= total_output:
         return _price_classes(usage, levels)
-    lines = []
-    cost = 0
-    if plain:
-        lines.append(line := _line(input_rate, plain))
-        cost = line[5]
-    if read and read_rate is not None:
-        lines.append(line := _line(read_rate, read))
-        cost += line[5]
+    (unit, identity, amount, per, atto, _), cached, (said_unit, said_identity, said_amount, said_per, said_atto, _) = plain_rates
+    cost = plain * atto
+    lines = (_new(Line, (unit, plain, identity, amount, per, cost)),) if plain else ()
+    if read:
+        if cached is None:
+            return _price_classes(usage, levels)
+        unit, identity, amount, per, atto, _ = cached
+        cost += (own := read * atto)
+        lines = (*lines, _new(Line, (unit, read, identity, amount, per, own)))
     if total_output:
-        lines.append(line := _line(output_rate, total_output))
-        cost += line[5]
-    return _new(Priced, (tuple(lines), cost, "priced", None, cost, None, None))
+        cost += (own := total_output * said_atto)
+        lines = (*lines, _new(Line, (said_unit, total_output, said_identity, said_amount, said_per, own)))
+    return _new(Priced, (lines, cost, "priced", None, cost, None, None))
 
 
 def _price_classes(usage: Usage, levels: tuple[Level, ...]) -> Priced:
     """The same, for every class of tokens a usage may have."""
+    found = _classes(usage, levels)
+    if len(found) != 2:
+        return found
+    level, quantities = found
+    lines = []
+    total = 0
+    for rate, quantity in zip(level[3], quantities):  # noqa: B905 - both have the length of COMMON, and this is the hot path
+        if quantity:
+            if rate is None:
+                return _lines(level, zip(COMMON, quantities, strict=True))
+            unit, identity, amount, per, numerator, denominator = rate
+            cost = quantity * numerator if denominator == 1 else divide_half_even(quantity * numerator, denominator)
+            total += cost
+            lines.append(_new(Line, (unit, quantity, identity, amount, per, cost)))
+    return _new(Priced, (tuple(lines), total, "priced", None, total, None, None))
+
+
+def _cost_of_classes(usage: Usage, levels: tuple[Level, ...]) -> int | None:
+    """The cost in `_price_classes`."""
+    found = _classes(usage, levels)
+    if len(found) != 2:
+        return None
+    level, quantities = found
+    total = 0
+    for rate, quantity in zip(level[3], quantities):  # noqa: B905 - as there
+        if quantity:
+            if rate is None:
+                return _lines(level, zip(COMMON, quantities, strict=True))[1]
+            total += quantity * rate[4] if rate[5] == 1 else divide_half_even(quantity * rate[4], rate[5])
+    return total
+
+
+def _classes(usage: Usage, levels: tuple[Level, ...]) -> tuple[Level, tuple[int, ...]] | Priced:
+    """The level of a usage without extras and its disjoint counts in the order of COMMON; or why it has no price."""
     total_input, total_output, read, write, write_5m, write_1h, reasoning, _ = usage
     read = read or 0
     write_5m = write_5m or 0
@@ -219,21 +316,11 @@ def _price_classes(usage: Usage, levels: tuple[Level, ...]) -> Priced:
     if total_input is None and total_output is None and not (whole or thought):
         return NO_USAGE
     level = levels[0] if len(levels) == 1 else _level(levels, whole)
-    _, _, _, direct, reasoning_in_output, write_5m_in_write, _, _ = level
-    if reasoning_in_output:
+    if level[4]:  # reasoning goes with output
         said, thought = said + thought, 0
-    if write_5m_in_write:
+    if level[5]:  # 5-minute writes go with writes of unknown TTL
         other_write, write_5m = other_write + write_5m, 0
-    quantities = (plain, read, write_5m, write_1h, other_write, said, thought)
-    lines = []
-    cost = 0
-    for rate, quantity in zip(direct, quantities):  # noqa: B905 - both have the length of COMMON, and this is the hot path
-        if quantity:
-            if rate is None:
-                return _lines(level, zip(COMMON, quantities, strict=True))
-            lines.append(line := _line(rate, quantity))
-            cost += line.cost_usd
-    return _new(Priced, (tuple(lines), cost, "priced", None, cost, None, None))
+    return level, (plain, read, write_5m, write_1h, other_write, said, thought)
 
 
 def _refused(usage: Usage) -> Priced:

@@ -6,7 +6,8 @@ all its parts, so that a booked price can be looked up again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import tzinfo
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -15,12 +16,13 @@ from spanledger.enrich.agreements import Agreements, CallNames, Item, RateSource
 from spanledger.enrich.catalog.load import CatalogFile
 from spanledger.enrich.catalog.rows import Entry, Rate, canonical_json
 from spanledger.enrich.catalog.stack import Stack
+from spanledger.enrich.commitments import Commitment, commitments_of
 from spanledger.enrich.metered_terms import customer_price
 from spanledger.enrich.meters import METERED, Meter, MeteredPrices
 from spanledger.enrich.plans import Plan, Resolution
-from spanledger.enrich.price import NO_USAGE, Catalog, Priced, ShownModel, ShownRate, price_by
+from spanledger.enrich.price import NO_USAGE, Catalog, Flat, Priced, ShownModel, ShownRate, flat_of, price_agreed
 from spanledger.enrich.price_lint import AmbiguousRateError, ambiguities
-from spanledger.enrich.rates import find, lookup_names, service_tier
+from spanledger.enrich.rates import Found, find, lookup_names, service_tier
 from spanledger.enrich.records import Call
 from spanledger.enrich.terms import Terms
 
@@ -39,7 +41,7 @@ class Part(NamedTuple):
 class Quote(NamedTuple):
     """How a call is billed at a time: at list, under contract (None where none is in force), to the customer (None likewise).
 
-    It is the same for every usage, and from `from_ns` up to `to_ns`.
+    It is the same for every usage, and from `from_ns` up to `to_ns`. `flat` is for the hot path, see `price_agreed`.
     """
 
     listed: Plan
@@ -47,6 +49,7 @@ class Quote(NamedTuple):
     customer: Plan | None
     from_ns: int
     to_ns: int
+    flat: Flat | None
 
 
 class _Deal(NamedTuple):
@@ -81,9 +84,10 @@ class PriceBook:
         self.terms = terms
         self._prices = Stack(base, overlays, self.catalog_id, self.label) if overlays else base
         self._catalog = Catalog(self._prices)
-        self._listed = MeteredPrices(self._catalog, meters) if meters else self._catalog
+        self._metered = MeteredPrices(self._catalog, meters)
         self._agreements = Agreements(terms.config) if terms is not None else None
         self._deals: dict[tuple[str | None, ...], tuple[_Deal, ...]] = {}
+        self._quotes: dict[tuple[str | None, ...], Quote] = {}
 
     @property
     def own_tenants(self) -> frozenset[str]:
@@ -92,25 +96,26 @@ class PriceBook:
 
     def price(self, call: Call, start_ns: int, tenant: str | None = None) -> Priced:
         """What a call that started then costs, and is charged the tenant."""
-        agreements = self._agreements
+        agreements, usage = self._agreements, call[9]
+        if (usage is None or usage[7]) and call[1].startswith(METERED):
+            return self._metered_price(call, start_ns, tenant)
         if agreements is None:
-            return self._listed.price(call, start_ns)
-        if call[1].startswith(METERED):
-            listed = self._listed.price(call, start_ns)
-            return listed._replace(customer_price_usd=customer_price(agreements.customers, call, listed.lines, tenant, start_ns))
-        usage = call[9]
+            return self._catalog.price(call, start_ns)
         if usage is None:
             return NO_USAGE
-        deal = self._deal(agreements, call, start_ns, tenant)
-        listing = plan_at(deal.listed, start_ns)
-        listed = paid = price_by(listing, usage)
-        contracted = customer = None
-        if deal.contracted is not None and (plan := plan_at(deal.contracted, start_ns)) is not listing:
-            paid = price_by(plan, usage)
-            contracted = paid.cost_usd
-        if deal.customer is not None:
-            customer = price_by(plan_at(deal.customer, start_ns), usage).cost_usd
-        return Priced(paid.lines, paid.cost_usd, paid.state, paid.reason, listed.cost_usd, contracted, customer)
+        # what is agreed for one key holds for a time: most calls find it here, without a look at any rule
+        key = (tenant if tenant in agreements.tenants else None, call[2], call[4], call[3], call[7], call[8])
+        quote = self._quotes.get(key)
+        if quote is None or not quote[3] <= start_ns < quote[4]:
+            quote = self._quotes[key] = self.quote(call, start_ns, tenant)
+        return price_agreed(usage, quote[0], quote[1], quote[2], quote[5])
+
+    def _metered_price(self, call: Call, start_ns: int, tenant: str | None) -> Priced:
+        """What a meter's quantities cost; no price where there is no meter of that name."""
+        listed = self._metered.price(call, start_ns)
+        if self._agreements is None:
+            return listed
+        return listed._replace(customer_price_usd=customer_price(self._agreements.customers, call, listed.lines, tenant, start_ns))
 
     def quote(self, call: Call, start_ns: int, tenant: str | None = None) -> Quote:
         """The rates behind `price`, for a call that no meter counted: for pricing many calls at once, and for explaining one."""
@@ -119,13 +124,32 @@ class PriceBook:
         listing = plan_at(deal.listed, start_ns)
         contracted = plan_at(deal.contracted, start_ns) if deal.contracted is not None else listing
         customer = plan_at(deal.customer, start_ns) if deal.customer is not None else None
+        paid = None if contracted is listing else contracted
         return Quote(
             listing,
-            None if contracted is listing else contracted,
+            paid,
             customer,
             max(deal.from_ns, *(way.latest[0] for way in ways)),
             min(deal.to_ns, *(way.latest[1] for way in ways)),
+            flat_of(listing, paid, customer),
         )
+
+    def contracts_for(self, call: Call, at_ns: int, tenant: str | None = None) -> list[Matched]:
+        """The contracts that are for a call, whenever they hold; the names of models are those of that time."""
+        agreements = self._agreements
+        if agreements is None:
+            return []
+        aliases = aliased(agreements.aliases, call, tenant)
+        meant = next(each for from_ns, to_ns, each in aliases if from_ns <= at_ns < to_ns)
+        return _matched(agreements.contracts, self._named(meant)[1], tenant)
+
+    def commitments(self, zone: Callable[[str], tzinfo]) -> list[Commitment]:
+        """What was promised to be used; `zone` gives a time zone by its name."""
+        return commitments_of(self.terms.config, self._agreements.contracts, zone) if self.terms and self._agreements else []
+
+    def alias_edges(self) -> list[int]:
+        """The moments (Unix ns) at which a name begins or ceases to mean a model."""
+        return sorted({edge for alias in (self._agreements.aliases if self._agreements else ()) for edge in (alias.from_ns, alias.to_ns)})
 
     def _deal(self, agreements: Agreements | None, call: Call, start_ns: int, tenant: str | None) -> _Deal:
         own = tenant if agreements is not None and tenant in agreements.tenants else None
@@ -134,6 +158,7 @@ class PriceBook:
         if deals is None:
             if len(self._deals) >= _KEPT_MAX:
                 self._deals.clear()
+                self._quotes.clear()
             deals = self._deals[key] = self._make(agreements, call, own)
         first = deals[0]
         return first if first[0] <= start_ns < first[1] else next(deal for deal in deals if deal[0] <= start_ns < deal[1])
@@ -143,20 +168,25 @@ class PriceBook:
         return tuple(self._deal_of(agreements, each, tenant, from_ns, to_ns) for from_ns, to_ns, each in meant)
 
     def _deal_of(self, agreements: Agreements | None, call: Call, tenant: str | None, from_ns: int, to_ns: int) -> _Deal:
-        models = (call.response_model, call.request_model)
-        found = find(self._prices, call.provider, models)
-        tier, region = service_tier(call.service_tier), (call.region or "").lower()
+        found, names = self._named(call)
+        tier, region = names.tier, names.region
         listed = Resolution(found.entries, tier, region)
         if agreements is None:
             return _Deal(from_ns, to_ns, listed, None, None)
-        known = [found.model] if found.entries else [model for model in models if model]
-        spelled = [name for model in known for name in lookup_names(found.provider or "", model)]
-        names = CallNames(found.provider, (*spelled, *(entry.model.lower() for entry in found.entries if entry.match)), tier, region)
         contracts = _matched(agreements.contracts, names, tenant)
         contracted = Agreed(listed, listed, contracts, tier, region, whole=True, any_tier=False) if contracts else None
         customers = _matched(agreements.customers, names, tenant)
         customer = Agreed(listed, contracted or listed, customers, tier, region, whole=False, any_tier=True) if customers else None
         return _Deal(from_ns, to_ns, listed, contracted, customer)
+
+    def _named(self, call: Call) -> tuple[Found, CallNames]:
+        """What the price list has for a call, and the names by which agreements may mean it."""
+        models = (call.response_model, call.request_model)
+        found = find(self._prices, call.provider, models)
+        known = [found.model] if found.entries else [model for model in models if model]
+        spelled = [name for model in known for name in lookup_names(found.provider or "", model)]
+        names = (*spelled, *(entry.model.lower() for entry in found.entries if entry.match))
+        return found, CallNames(found.provider, names, service_tier(call.service_tier), (call.region or "").lower())
 
     # -- for people ----------------------------------------------------------------------------------------------------------
 

@@ -89,6 +89,7 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 Window = Annotated[str, AfterValidator(_window)]
 Context = Annotated[dict[str, str], AfterValidator(_context)]
 Currency = Annotated[str, AfterValidator(_currency)]
+TimeZone = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$")]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -158,6 +159,8 @@ class CommitmentTerms(BaseModel):
     amount: Amount = Field(description="How much is to be spent in each period.")
     currency: Currency = Field(default="USD", description="Its currency.")
     period: Literal["month", "quarter", "year", "contract"] = Field(description="The period it is for.")
+    tz: TimeZone = Field(default="UTC", description="The time zone in which periods begin: Europe/Berlin.")
+    overage: Markup | None = Field(default=None, description="Percent that use beyond the amount costs on top of its price; none: nothing.")
 
 
 class ContractTerms(_Agreement):
