@@ -174,5 +174,21 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE TABLE forward_totals (series TEXT PRIMARY KEY, totals TEXT NOT NULL) STRICT
     """,
+    """
+    CREATE TABLE runs_of_all_kinds (
+        run_id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL CHECK (kind IN ('reprice', 'replay', 'commitment')),
+        inputs TEXT NOT NULL,
+        actor TEXT,
+        reason TEXT,
+        entries INTEGER NOT NULL,
+        total_usd TEXT NOT NULL,
+        committed_in INTEGER NOT NULL REFERENCES commits (number),
+        booked_ns INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO runs_of_all_kinds SELECT run_id, kind, inputs, actor, reason, entries, total_usd, committed_in, booked_ns FROM runs;
+    DROP TABLE runs;
+    ALTER TABLE runs_of_all_kinds RENAME TO runs
+    """,
 )
 """Each entry takes the schema one version on; entries are only ever added."""
