@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from spanledger.cli.access import viewer
 from spanledger.cli.config import load_config
 from spanledger.cli.errors import UsageMistake
 from spanledger.cli.reports import Question, print_answer, print_report
@@ -18,6 +19,8 @@ def answer(asked: Question, allot: str | None, config: Path | None, *, sureness:
     if allot is None:
         print_report(asked, sureness=sureness)
         return
+    if viewer() is not None:
+        raise UsageMistake("--allot spreads a cost over all that use it, and a key shows one account or tenant: leave out one of the two")
     if asked.chosen or sureness:
         raise UsageMistake("--allot spreads a cost over all that use it: leave out filters and --confidence")
     shared = find_shared([name.strip() for name in allot.split(",")], config)

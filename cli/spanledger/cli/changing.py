@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spanledger.cli.access import open_ledger
 from spanledger.cli.errors import UsageMistake
 from spanledger.cli.options import Chosen, Format
 from spanledger.cli.reports import ENTRY_TABLE, When, print_table, store_filters, write_events
 from spanledger.store.changes import changed_entries, changes
-from spanledger.store.ledger import Ledger
 
 _TITLES: dict[tuple[str, ...], str] = {
     ("tenant", "month"): "By payer and the calls' month",
@@ -37,7 +37,7 @@ def print_changes(data: Path, when: When, asked: Question, *, entries: bool) -> 
     if since_ns is None:
         raise UsageMistake("say since when: --since 2026-11-01")
     scope: dict[str, Any] = {"since_ns": since_ns, "until_ns": until_ns, "filters": store_filters(asked.chosen)}
-    with Ledger.open(data, read_only=True) as ledger:
+    with open_ledger(data) as ledger:
         if entries:
             write_events(islice(changed_entries(ledger, **scope), asked.limit), ENTRY_TABLE, asked.output)
             return

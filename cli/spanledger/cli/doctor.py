@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spanledger.cli.access import open_ledger, sees_folder
 from spanledger.cli.errors import EXIT_FINDINGS, UsageMistake
 from spanledger.cli.findings import BEHIND_FIX, CHECKS, FLAGGED_FIX, NAMES, QUARANTINED, QUARANTINED_FIX
 from spanledger.cli.folder import DataFolder
@@ -51,9 +52,11 @@ def examine(data: Path, since: str | None, until: str | None, fail_on: str | Non
 
 def findings(folder: DataFolder, window: Range, as_of_ns: int | None = None) -> list[Finding]:
     """Everything there is to say about a window of the ledger, and about the folder as a whole; as it stood at a time, if asked."""
-    with Ledger.open(folder.path, read_only=True) as ledger:
+    with open_ledger(folder.path) as ledger:
         found = _of_entries(ledger, window, as_of_ns)
         position = ledger.position
+    if not sees_folder():
+        return found
     quarantined = [row for row in read_quarantine(folder.quarantine) if as_of_ns is None or row["received_ns"] <= as_of_ns]
     codes = Counter(row["code"] for row in quarantined)
     found += [Finding("quarantined", count, _coded(code), None, QUARANTINED_FIX) for code, count in codes.most_common(_ABOUT_MAX)]

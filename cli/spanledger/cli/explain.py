@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spanledger.cli.access import open_ledger, sees_folder
 from spanledger.cli.disclosure import cell_for_customer, for_customer, of_tenant
 from spanledger.cli.errors import UsageMistake, UserError
-from spanledger.cli.explaining import Entry, FindPlace, FindRate, RunInfo, explain_charge
+from spanledger.cli.explaining import Entry, FindPlace, FindRate, RateInfo, RunInfo, explain_charge
 from spanledger.cli.explanation_pages import cell_page, charge_blocks, charge_page, charge_title, line_page
 from spanledger.cli.options import Chosen
 from spanledger.cli.pages import Heading, Page, page_markdown, page_text
@@ -53,14 +54,29 @@ class _Sources(NamedTuple):
 
 def explanations(data: Path, identifier: str) -> list[dict[str, Any]]:
     """The explanation of every charge that an id leads to; UserError where there is none."""
-    with Ledger.open(data, read_only=True) as ledger:
+    with open_ledger(data) as ledger:
         found, _ = _find(ledger, identifier, None)
         return _documents(found, None, _sources(ledger))
 
 
 def _sources(ledger: Ledger) -> _Sources:
+    if not sees_folder():  # what people wrote about a run, and what they call their price lists, may name others
+        return _Sources(_unlisted(rate_finder(ledger.metastore)), {}, partial(_place, ledger))
     runs = {run.run_id: RunInfo(run.actor, run.reason) for run in list_runs(ledger.metastore)}
     return _Sources(rate_finder(ledger.metastore), runs, partial(_place, ledger))
+
+
+def _unlisted(find_rate: FindRate) -> FindRate:
+    """Rates with their dates; of their sources only what is published, and not which list of ours has them."""
+
+    def find(rate_id: str, entry: Entry) -> RateInfo | None:
+        found = find_rate(rate_id, entry)
+        if found is None:
+            return None
+        is_published = (found.source or "").startswith("https://") and ";" not in (found.source or "")
+        return found._replace(source=found.source if is_published else "agreed", listed_in=None)
+
+    return find
 
 
 def _place(ledger: Ledger, entry: Entry) -> str | None:
@@ -121,7 +137,7 @@ def explain_to(data: Path, identifier: str, output: str) -> None:
 
 def explain_id(data: Path, identifier: str, tenants: Sequence[str] | None, as_of_ns: int | None, manner: Manner) -> None:
     """Write the explanations of an id; `tenants` are the payers it is to be about ("" for nobody), None for all."""
-    with Ledger.open(data, read_only=True) as ledger:
+    with open_ledger(data) as ledger:
         found, unit = _find(ledger, identifier, as_of_ns)
         payers = _payers_of(found.entries, identifier, tenants, manner)
         documents = _documents(found, payers, _sources(ledger))
@@ -211,7 +227,7 @@ def explain_cell(data: Path, chosen: Chosen, when: When, tz: str, count: int, ma
     if manner.one_payer and (tenants is None or len(tenants) != 1):
         raise UsageMistake("a page for a customer is about one tenant: name one with --tenant")
     filters = store_filters(chosen)
-    with Ledger.open(data, read_only=True) as ledger:
+    with open_ledger(data) as ledger:
         taken = cell(
             ledger,
             window=when.window,

@@ -8,6 +8,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from spanledger.cli.access import guard
+
 COMMANDS: dict[str, str] = {
     "serve": "Receive spans over OTLP and keep the ledger.",
     "ingest": "Feed stored OTLP export requests into the ledger.",
@@ -44,7 +46,7 @@ def load(name: str) -> Any:
     module = import_module(f"spanledger.cli.commands.{name.replace('-', '_')}")
     command = typer.main.get_command(module.app)
     command.name = name
-    return command
+    return guard(command, name)
 
 
 class LazyGroup(TyperGroup):

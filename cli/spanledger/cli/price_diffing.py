@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from spanledger.cli.access import open_ledger
 from spanledger.cli.options import Format
 from spanledger.cli.price_diff import COST_OPTIONAL, RATE_COLUMNS, RATE_OPTIONAL, Book, By, Costs, cost_changes, rate_changes, terms_changes
 from spanledger.cli.price_files import Read, read_prices
@@ -23,7 +24,6 @@ from spanledger.store.catalogs import (
     terms_of,
 )
 from spanledger.store.errors import LedgerNotFoundError
-from spanledger.store.ledger import Ledger
 from spanledger.store.metastore import Metastore
 from spanledger.store.price_words import resolve
 
@@ -64,7 +64,7 @@ def _print_rates(books: Sequence[Book], model: str | None, output: Format, *, ev
 def _print_costs(data: Path, books: Sequence[Book], by: By, days: int, output: Format) -> None:
     now_ns = time.time_ns()
     try:
-        with Ledger.open(data, read_only=True) as ledger, _progress() as advance:
+        with open_ledger(data) as ledger, _progress() as advance:
             costs = cost_changes(ledger, (now_ns - days * _DAY_NS, now_ns), books[0], books[1], by, advance)
     except LedgerNotFoundError:
         costs = Costs.none(by)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from spanledger.cli.access import sees_folder
 from spanledger.cli.errors import UserError
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.options import DEFAULT_DATA, existing_data
@@ -40,9 +41,15 @@ ACTIVATION_COLUMNS = ("since", "book", "base", "overlays", "terms", "by", "reaso
 
 @contextmanager
 def reading(data: Path) -> Iterator[Metastore | None]:
-    """The metastore of a folder, to be read; None where there is no ledger yet: then the shipped prices are all there is."""
+    """The metastore of a folder, to be read; None where there is no ledger yet: then the shipped prices are all there is.
+
+    They are also all that the bearer of a key sees who is no admin: lists and agreements of a company are of all its customers.
+    """
     if data != DEFAULT_DATA:
         existing_data(data)
+    if not sees_folder():
+        yield None
+        return
     try:
         metastore = Metastore.open(data, read_only=True)
     except LedgerNotFoundError:

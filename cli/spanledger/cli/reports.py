@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spanledger.cli.access import open_ledger
 from spanledger.cli.errors import complain
 from spanledger.cli.options import Basis, Chosen, Format
 from spanledger.cli.render import write_rows
@@ -125,7 +126,7 @@ def print_report(asked: Question, *, sureness: bool = False) -> None:
 def print_answer(asked: Question, ask: Callable[[Ledger, Sequence[str], When], Table]) -> None:
     """Write the table that `ask` makes of the ledger, the dimensions and the times."""
     when = read_times(asked.since, asked.until, asked.tz, asked.as_of, asked.basis)
-    with Ledger.open(asked.data, read_only=True) as ledger:
+    with open_ledger(asked.data) as ledger:
         table = ask(ledger, [name.strip() for name in asked.by], when)
     print_table(table, asked.limit, asked.output)
 
@@ -157,7 +158,7 @@ def _named(dimension: str, value: Any) -> Any:
 
 def print_top(data: Path, by: Sequence[str], when: When, limit: int, output: Format) -> None:
     """Write the costliest rows of a window, whatever they are grouped by."""
-    with Ledger.open(data, read_only=True) as ledger:
+    with open_ledger(data) as ledger:
         table = report(ledger, [name.strip() for name in by], window=when.window, as_of_ns=when.as_of_ns)
     ranked = sorted(table.rows, key=lambda row: (row[-1] is None, -(row[-1] or 0)))
     print_table(table._replace(rows=ranked), limit, output)
@@ -165,7 +166,7 @@ def print_top(data: Path, by: Sequence[str], when: When, limit: int, output: For
 
 def print_events(data: Path, when: When, chosen: Chosen, every: bool, limit: int | None, output: Format) -> None:
     """Write events, one at a time where the format allows it."""
-    with Ledger.open(data, read_only=True) as ledger:
+    with open_ledger(data) as ledger:
         found = events(ledger, window=when.window, filters=store_filters(chosen), every=every, as_of_ns=when.as_of_ns)
         write_events(islice(found, limit), ENTRY_TABLE if every else EVENT_TABLE, output)
 
@@ -195,7 +196,7 @@ def print_query(data: Path, text: str, output: Format) -> None:
     """Write the rows of a read-only query of the user's, and say so if there were more than are shown."""
     from spanledger.store.sql import sql
 
-    with Ledger.open(data, read_only=True) as ledger:
+    with open_ledger(data) as ledger:
         answer = sql(ledger, text)
     write_rows(answer.columns, answer.rows, output)
     if answer.is_cut:

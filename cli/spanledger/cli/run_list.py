@@ -8,13 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from spanledger.cli.access import open_ledger
 from spanledger.cli.options import Format
 from spanledger.cli.render import cell, write_rows
 from spanledger.cli.reports import UNATTRIBUTED
-from spanledger.enrich.money import text_from_atto
+from spanledger.enrich.money import atto_from_text, text_from_atto
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import snapshot
-from spanledger.store.runs import BookedRun, get_run, list_runs
+from spanledger.store.runs import BookedRun, list_runs, pick_run
 from spanledger.store.times import rfc3339
 
 COLUMNS = ("run_id", "kind", "booked", "actor", "reason", "entries", "total_usd", "commit")
@@ -24,9 +25,24 @@ BY_CELL = ("tenant", "model", "adjustments", "reversals", "charges", "cost_usd")
 
 def print_runs(data: Path, output: Format) -> None:
     """Write every run, the latest first."""
-    with Ledger.open(data, read_only=True) as ledger:
-        rows = [_row(run) for run in list_runs(ledger.metastore)]
+    with open_ledger(data) as ledger:
+        rows = [_row(run) for run in _seen(ledger)]
     write_rows(COLUMNS, rows, output, optional=OPTIONAL)
+
+
+def _seen(ledger: Ledger) -> list[BookedRun]:
+    """The runs that the one who asks may know of: with a key those that booked something of its own, as far as they did."""
+    booked = list_runs(ledger.metastore)
+    if ledger.viewer is None:
+        return booked
+    query = "SELECT run_id, count(*), coalesce(sum(cost_usd), 0) FROM entries WHERE run_id IS NOT NULL GROUP BY run_id"
+    with snapshot(ledger) as connection:
+        own = {run_id: (count, atto_from_text(format(total, "f"))) for run_id, count, total in connection.execute(query).fetchall()}
+    return [
+        run._replace(inputs="{}", actor=None, reason=None, entries=own[run.run_id][0], total_usd=own[run.run_id][1])
+        for run in booked
+        if run.run_id in own
+    ]
 
 
 def _row(run: BookedRun) -> list[Any]:
@@ -36,8 +52,8 @@ def _row(run: BookedRun) -> list[Any]:
 
 def print_run(data: Path, name: str, output: Format) -> None:
     """Write one run: what decided it, then its entries by tenant and model. Raises QueryError."""
-    with Ledger.open(data, read_only=True) as ledger:
-        run = get_run(ledger.metastore, name)
+    with open_ledger(data) as ledger:
+        run = pick_run(_seen(ledger), name)
         with snapshot(ledger) as connection:
             found = connection.execute(
                 "SELECT tenant_id, coalesce(response_model, request_model), count(*) FILTER (WHERE kind = 'adjustment'),"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from spanledger.cli.access import viewer
 from spanledger.cli.errors import UsageMistake, UserError
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.times import utc_text
@@ -47,7 +48,7 @@ def set_attributes(data: Path, tenant: str, pairs: Sequence[str], since: str | N
 def fact_rows(data: Path, tenant: str | None) -> list[Sequence[Any]]:
     """Every attribute with its time; open ends are empty."""
     with _tenants(data) as tenants:
-        return [_row(fact) for fact in tenants.facts(tenant)]
+        return [_row(fact) for fact in tenants.facts(tenant, viewer=viewer())]
 
 
 def _row(fact: TenantFact) -> Sequence[Any]:

@@ -9,11 +9,11 @@ from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spanledger.cli.access import open_ledger
 from spanledger.cli.errors import UserError
 from spanledger.cli.explaining import current
 from spanledger.cli.render import cell, decimal_text
 from spanledger.store.entries import find
-from spanledger.store.ledger import Ledger
 from spanledger.store.times import parse_moment
 
 _DEPTH_SHOWN_MAX = 40
@@ -78,7 +78,7 @@ def _remark(span_id: str, charged: set[str], own: Mapping[str, Decimal], suppres
 
 def print_tree(data: Path, trace_id: str, *, as_of: str | None = None) -> None:
     """Print the tree of a trace, as it stood at a time if asked; UserError if the ledger does not have it."""
-    with Ledger.open(data, read_only=True) as ledger:
+    with open_ledger(data) as ledger:
         found = find(ledger, trace_id, as_of_ns=parse_moment(as_of, time.time_ns()))
     spans = [span for span in found.spans if span["trace_id"] == trace_id.strip().lower()]
     if not spans:

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from spanledger.cli.access import open_ledger
 from spanledger.cli.errors import EXIT_FAILURE, UserError
 from spanledger.cli.options import Format
 from spanledger.cli.render import to_json, visible, write_rows
 from spanledger.enrich.money import text_from_atto
 from spanledger.store.checkpoints import Checkpoint, kept, read_note
 from spanledger.store.findings import Finding
-from spanledger.store.ledger import Ledger
 from spanledger.store.proofs import Verdict, proof_text, prove, read_proof, verify_proof
 from spanledger.store.verify import Progress, Verified, verify
 
@@ -117,7 +117,7 @@ def prove_event(data: Path, event_id: str, checkpoint: Path | None, out: Path | 
     chosen = checkpoint or next(reversed(kept(data)), None)
     if chosen is None:
         raise UserError("a proof leads to a checkpoint, and there is none yet: make one with `spanledger checkpoint`")
-    with Ledger.open(data, read_only=True) as ledger:
+    with open_ledger(data) as ledger:
         text = proof_text(prove(ledger, event_id, checkpoint_of(chosen, None)))
     if out is None:
         sys.stdout.write(text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from spanledger.enrich.money import atto_from_text, text_from_atto
@@ -63,7 +63,12 @@ def list_runs(store: Metastore) -> list[BookedRun]:
 
 def get_run(store: Metastore, name: str) -> BookedRun:
     """The run of an id or of its unique beginning; raises QueryError."""
-    found = [_booked(row) for row in _select(store, "WHERE substr(run_id, 1, ?) = ? ORDER BY run_id LIMIT 2", (len(name), name))]
+    return pick_run(list_runs(store), name)
+
+
+def pick_run(runs: Iterable[BookedRun], name: str) -> BookedRun:
+    """The one of these runs that is meant, as `get_run`."""
+    found = [run for run in runs if run.run_id.startswith(name)]
     exact = [run for run in found if run.run_id == name]
     if len(found) != 1 and not exact:
         raise QueryError(f"{'more than one run begins' if found else 'no run begins'} with {name!r}; see `spanledger runs list`")
