@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "keys": "Create, list, rotate and revoke API keys.",
     "tenants": "Plans, departments and parents of tenants, with dates.",
     "config": "Show and check the configuration.",
+    "export": "Export the ledger to a folder or an object store.",
     "backup": "Copy the data folder, also that of a running server.",
     "restore": "Make a data folder of a backup, with every file checked against its digest.",
     "verify": "Whether the ledger is what was booked, by its hash chain.",

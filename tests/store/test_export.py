@@ -1,0 +1,276 @@
+"""An export holds every entry exactly once: whole, in increments, cut off anywhere, in a folder or an object store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from spanledger.enrich.book import reversal
+from spanledger.enrich.events import CostEvent
+from spanledger.store.compact import Compactor
+from spanledger.store.config import StoreConfig
+from spanledger.store.export.export import Exported, Request, export
+from spanledger.store.export.shapes import SHAPES, shape_named
+from spanledger.store.export.targets import ExportError, FolderTarget, ObjectTarget, Target, target_of
+from spanledger.store.ledger import Ledger
+from tests.store.samples import DAY_NS, NOON, event
+
+COST = Decimal("0.0125")
+WRITTEN = "2026-11-21T12:00:00Z"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    found = Ledger.open(tmp_path / "data")
+    book(found, event(1), event(2, tenant_id=None), event(3, start_ns=NOON + DAY_NS, end_ns=NOON + DAY_NS + 1))
+    yield found
+    found.close()
+
+
+def book(ledger: Ledger, *events: CostEvent) -> None:
+    ledger.commit(events, [], position=ledger.position + 1, open_position=0, booked_ns=NOON)
+
+
+def correct(ledger: Ledger) -> None:
+    """Somebody pays for the call that nobody paid for."""
+    wrong = event(2, tenant_id=None)
+    right = wrong._replace(event_id=bytes([4] * 16), tenant_id="globex", reason="payer_found")
+    book(ledger, reversal(wrong, "payer_found", NOON + 5), right)
+
+
+def run(ledger: Ledger, target: Target, shape: str = "events", form: str = "parquet", **options: Any) -> Exported:
+    return export(ledger, target, Request(shape_named(shape), form, **options), now_text=WRITTEN)
+
+
+def rows(folder: Path, shape: str, what: str, form: str = "parquet") -> list[tuple[Any, ...]]:
+    """What plain DuckDB says of the files of a target."""
+    read = {"parquet": "read_parquet", "csv": "read_csv", "jsonl": "read_ndjson"}[form]
+    with duckdb.connect() as connection:
+        return connection.execute(f"SELECT {what} FROM {read}(?)", [f"{folder}/{shape}/event_date=*/*.{form}"]).fetchall()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_increments_add_up_to_the_ledger(ledger: Ledger, tmp_path: Path, shape: str) -> None:
+    target = FolderTarget(tmp_path / "out")
+    run(ledger, target, shape, since_last=True)
+    correct(ledger)
+    assert run(ledger, target, shape, since_last=True)[:2] == (4, 5)
+    assert run(ledger, target, shape, since_last=True) == Exported(1, 0, 0, 0, 0, None)
+    paid = sums(tmp_path / "out", shape)
+    assert paid == {"acme": 2 * COST, "globex": COST, None: Decimal(0)}
+
+
+def sums(folder: Path, shape: str) -> dict[str | None, Decimal]:
+    with duckdb.connect() as connection:
+        files = f"{folder}/{shape}/event_date=*/*.parquet"
+        return dict(connection.execute("SELECT tenant_id, sum(cost_usd) FROM read_parquet(?) GROUP BY 1", [files]).fetchall())
+
+
+def test_a_row_of_events_is_the_entry_with_ids_in_hex_and_times_in_utc(ledger: Ledger, tmp_path: Path) -> None:
+    run(ledger, FolderTarget(tmp_path))
+    found = rows(
+        tmp_path, "events", "entry_number, event_id, kind, epoch_us(start_time), start_ns, tenant_id, cost_usd, event_date::VARCHAR"
+    )
+    assert sorted(found) == [
+        (1, f"{1:032x}", "charge", NOON // 1000, NOON, "acme", COST, "2026-11-21"),
+        (2, f"{2:032x}", "charge", NOON // 1000, NOON, None, COST, "2026-11-21"),
+        (3, f"{3:032x}", "charge", (NOON + DAY_NS) // 1000, NOON + DAY_NS, "acme", COST, "2026-11-22"),
+    ]
+
+
+def test_lines_keep_an_entry_that_has_none(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, event(7, lines=(), cost_usd=None, list_cost_usd=None, price_state="unpriced"))
+    run(ledger, FolderTarget(tmp_path), "lines")
+    with duckdb.connect() as connection:
+        files = f"{tmp_path}/lines/event_date=*/*.parquet"
+        unpriced = connection.execute(
+            "SELECT line_number, unit, quantity, cost_usd FROM read_parquet(?) WHERE price_state = 'unpriced'", [files]
+        )
+        assert unpriced.fetchall() == [(1, None, None, None)]
+        both = connection.execute("SELECT sum(cost_usd), count(DISTINCT event_id) FROM read_parquet(?)", [files]).fetchone()
+    assert both == (3 * COST, 4)
+
+
+def test_the_hours_of_corrections_are_rows_of_their_own(ledger: Ledger, tmp_path: Path) -> None:
+    correct(ledger)
+    run(ledger, FolderTarget(tmp_path), "hourly")
+    found = rows(tmp_path, "hourly", "kind, tenant_id, entries, charges, cost_usd, input_tokens")
+    assert sorted(found, key=str) == [
+        ("charge", "acme", 1, 1, COST, 1000),
+        ("charge", "acme", 1, 1, COST, 1000),
+        ("charge", "globex", 1, 1, COST, 1000),
+        ("charge", None, 1, 1, COST, 1000),
+        ("reversal", None, 1, -1, -COST, -1000),
+    ]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_text_formats_have_the_same_figures_to_the_last_digit(ledger: Ledger, tmp_path: Path, form: str) -> None:
+    book(ledger, event(8, cost_usd=1, tenant_id='a,"b"\n=1+1'))  # one atto-USD
+    run(ledger, FolderTarget(tmp_path), form=form)
+    text = next((tmp_path / "events/event_date=2026-11-21").glob(f"*.{form}")).read_text()
+    if form == "jsonl":
+        last = json.loads(text.splitlines()[-1])
+        assert (last["cost_usd"], last["tenant_id"], last["start_time"]) == (
+            "0.000000000000000001",
+            'a,"b"\n=1+1',
+            "2026-11-21T12:00:00.000000Z",
+        )
+        assert [(line["unit"], line["quantity"], line["amount"], line["per"]) for line in last["lines"]] == [
+            (line.unit, line.quantity, line.amount, line.per) for line in event(8).lines
+        ]
+    else:
+        assert '"a,""b""\n=1+1"' in text
+        assert ",0.000000000000000001," in text
+
+
+def test_an_export_is_not_mixed_with_another(ledger: Ledger, tmp_path: Path) -> None:
+    target = FolderTarget(tmp_path / "out")
+    run(ledger, target, since_last=True)
+    with pytest.raises(ExportError, match="--since-last"):
+        run(ledger, target)
+    with pytest.raises(ExportError, match="other options"):
+        run(ledger, target, since_last=True, form="csv")
+    with pytest.raises(ExportError, match="other options"):
+        run(ledger, target, since_last=True, filters={"tenant": ["acme"]})
+    other = Ledger.open(tmp_path / "other")
+    book(other, event(1))
+    with pytest.raises(ExportError, match="another ledger"):
+        run(other, target, since_last=True)
+    other.close()
+    run(ledger, target, "lines")  # another shape stands beside
+
+
+def test_an_older_copy_of_the_ledger_is_refused(ledger: Ledger, tmp_path: Path) -> None:
+    target = FolderTarget(tmp_path / "out")
+    run(ledger, target, since_last=True)
+    manifest = next((tmp_path / "out/events/_spanledger").glob("manifest-*"))
+    ahead = json.loads(manifest.read_text()) | {"last_entry": 99}
+    manifest.with_name(f"manifest-{99:020d}.json").write_text(json.dumps(ahead))
+    with pytest.raises(ExportError, match="older copy"):
+        run(ledger, target, since_last=True)
+
+
+class _Cut(Exception):  # noqa: N818 - a power cut is no error of a program
+    """The machine went off."""
+
+
+class CutTarget(FolderTarget):
+    """A folder whose machine goes off before the n-th file is written, or after it."""
+
+    def __init__(self, root: Path, at: int, *, after: bool) -> None:
+        super().__init__(root)
+        self._left, self._after = at, after
+
+    @contextmanager
+    def write(self, path: str) -> Iterator[Any]:
+        self._left -= 1
+        if self._left == 0 and not self._after:
+            raise _Cut
+        with super().write(path) as file:
+            yield file
+        if self._left == 0:
+            raise _Cut
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", range(1, 5))
+def test_a_cut_off_export_is_made_again_and_nothing_is_there_twice(ledger: Ledger, tmp_path: Path, at: int, after: bool) -> None:
+    """Four files are written: what is pending, two days, the manifest. Meanwhile the ledger goes on and is compacted."""
+    with pytest.raises(_Cut):
+        run(ledger, CutTarget(tmp_path / "out", at, after=after), since_last=True)
+    correct(ledger)
+    assert Compactor(ledger.data_dir, StoreConfig(compact_files_min=2, compact_grace_seconds=0)).run(NOON + DAY_NS)
+    run(ledger, FolderTarget(tmp_path / "out"), since_last=True)
+    assert sorted(rows(tmp_path / "out", "events", "entry_number")) == [(1,), (2,), (3,), (4,), (5,)]
+    assert sums(tmp_path / "out", "events") == {"acme": 2 * COST, "globex": COST, None: Decimal(0)}
+    assert not list((tmp_path / "out").rglob("*.unfinished"))
+
+
+def test_without_the_pending_note_a_cut_off_export_would_double(ledger: Ledger, tmp_path: Path) -> None:
+    """The control of the test above: it is the note that makes the same increment be made again."""
+    with pytest.raises(_Cut):
+        run(ledger, CutTarget(tmp_path / "out", 3, after=True), since_last=True)
+    (tmp_path / "out/events/_spanledger/pending.json").unlink()
+    correct(ledger)
+    run(ledger, FolderTarget(tmp_path / "out"), since_last=True)
+    assert len(rows(tmp_path / "out", "events", "entry_number")) > 5
+
+
+def test_files_are_of_the_size_asked_for_and_the_manifest_says_what_is_in_them(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, *(event(number) for number in range(10, 10 + 70_000)))
+    done = run(ledger, FolderTarget(tmp_path), "lines", file_bytes=1)
+    manifest = json.loads(next((tmp_path / "lines/_spanledger").glob("manifest-*")).read_text())
+    assert len(manifest["files"]) == done.files >= 3
+    for file in manifest["files"]:
+        path = tmp_path / file["path"]
+        with duckdb.connect() as connection:
+            assert connection.execute("SELECT count(*) FROM read_parquet(?)", [str(path)]).fetchone() == (file["rows"],)
+        assert path.stat().st_size == file["bytes"]
+    assert Decimal(manifest["cost_usd"]) == 70_003 * COST
+
+
+def test_only_one_tenant(ledger: Ledger, tmp_path: Path) -> None:
+    run(ledger, FolderTarget(tmp_path), filters={"tenant": ["acme"]})
+    assert rows(tmp_path, "events", "DISTINCT tenant_id") == [("acme",)]
+    assert sums(tmp_path, "events") == {"acme": 2 * COST}
+
+
+@pytest.mark.parametrize(
+    ("where", "complaint"),
+    [("ftp://host/x", "no target"), ("s3://", "cannot be used"), ("az://", "cannot be used")],
+)
+def test_what_is_no_target_is_refused_in_a_line(where: str, complaint: str) -> None:
+    with pytest.raises(ExportError, match=complaint) as refused:
+        target_of(where)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of a real S3 server on loopback."""
+    moto = pytest.importorskip("moto.server", reason="needs moto: pip install 'moto[server,s3]'")
+    import boto3
+
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}")
+    client.create_bucket(Bucket="finance")
+    client.close()
+    yield f"s3://finance/ledger?endpoint_override={host}:{port}&scheme=http&allow_bucket_creation=false"
+    server.stop()
+
+
+def test_an_s3_bucket_gets_what_a_folder_gets(ledger: Ledger, tmp_path: Path, bucket: str) -> None:
+    there, here = ObjectTarget(bucket), FolderTarget(tmp_path / "out")
+    for target in (there, here):
+        run(ledger, target, since_last=True)
+    correct(ledger)
+    for target in (there, here):
+        run(ledger, target, since_last=True)
+    assert there.names("events/_spanledger") == here.names("events/_spanledger")
+    assert len(there.names("events/_spanledger")) == 2
+    for day in ("event_date=2026-11-21", "event_date=2026-11-22"):
+        names = here.names(f"events/{day}")
+        assert there.names(f"events/{day}") == names
+        assert names
+        for name in names:
+            assert there.read(f"events/{day}/{name}") == here.read(f"events/{day}/{name}")
+    assert there.read("events/nothing") is None
+    there.remove("events/nothing")
+
+
+def test_a_bucket_that_is_not_there_is_said_in_a_line(ledger: Ledger, bucket: str) -> None:
+    with pytest.raises(ExportError, match="nobodys") as refused:
+        run(ledger, ObjectTarget(bucket.replace("finance", "nobodys")))
+    assert "\n" not in str(refused.value)
