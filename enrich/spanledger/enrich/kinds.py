@@ -26,7 +26,7 @@ def kind_of(dialect: Dialect, view: View) -> tuple[Kind | None, str | None]:
 
 
 def _verdict(rule: Kinds, text: str) -> str:
-    if found := rule.values.get(text) or rule.values.get(text.lower()):
+    if found := rule.values.get(text) or rule.values.get(text.lower()) or rule.values.get(text.upper()):
         return found
     return next((verdict for prefix, verdict in rule.prefixes.items() if text.startswith(prefix)), rule.other)
 

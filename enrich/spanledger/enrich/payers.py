@@ -41,6 +41,7 @@ METADATA_PREFIXES: Final = (
     "mlflow.trace.",
     "mastra.metadata.",
     "agents.trace.metadata.",
+    "trace.metadata.",  # OpenRouter's broadcasts
     "metadata.",  # openinference-vercel
     "metadata#",  # OpenInference, Pydantic AI: one JSON text
     "metadata.requester_metadata#",  # LiteLLM proxy, a Python repr

@@ -12,7 +12,7 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from spanledger.enrich import wire
-from spanledger.enrich.dialects.dialect import Dialect, all_refs, number_refs, when_refs
+from spanledger.enrich.dialects.dialect import Dialect, all_refs, number_refs, text_refs, when_refs
 from spanledger.enrich.dialects.registry import candidates
 from spanledger.enrich.document_lengths import DOCUMENT_KEYS, with_length
 from spanledger.enrich.interpret import PayerRefs, payer_refs, read_payers
@@ -289,11 +289,12 @@ def _links_of(links: Any, trace_id: bytes) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def _event_refs(dialects: Iterable[Dialect]) -> dict[str, tuple[str, ...]]:
-    """Attribute of span events -> the references into it that count something, for the dialects that read such attributes."""
+    """Attribute of span events -> the references into it that say something, for the dialects that read such attributes."""
     found: dict[str, tuple[str, ...]] = {}
     for dialect in dialects:
         for key in dialect.event_keys:
-            found[key] = (*found.get(key, ()), *(ref for ref in number_refs(dialect) if split_ref(ref)[0] == key))
+            refs = (*number_refs(dialect), *text_refs(dialect))
+            found[key] = (*found.get(key, ()), *(ref for ref in refs if split_ref(ref)[0] == key))
     return found
 
 

@@ -44,6 +44,7 @@ SEMANTIC_KERNEL: Final = replace(
     seen="semantic_kernel.utils.telemetry.model_diagnostics.decorators, semantic_kernel.functions.kernel_function (1.45)",
     scopes=("semantic_kernel.*", "Microsoft.SemanticKernel*"),
     shapes=(replace(c.SEMCONV_USAGE, name="semantic_kernel", untold=("cache_read", "reasoning")),),
+    made_up_ids=("N/A$",),
 )
 AUTOGEN: Final = replace(
     OTEL_GENAI,

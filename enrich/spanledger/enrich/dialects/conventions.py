@@ -13,8 +13,10 @@ from spanledger.enrich.dialects.dialect import Kinds, Shape
 OPERATIONS: Final = MappingProxyType(
     {
         "chat": "inference:chat",
+        "chat.completions": "inference:chat",
         "completion": "inference:text_completion",
         "text_completion": "inference:text_completion",
+        "text.completions": "inference:text_completion",
         "generate_content": "inference:generate_content",
         "embeddings": "inference:embeddings",
         "embedding": "inference:embeddings",
@@ -58,6 +60,7 @@ OPERATIONS: Final = MappingProxyType(
         "agent_step": "aggregate:agent_step",
         "workflow_step": "aggregate:workflow_step",
         "execute_task": "aggregate:execute_task",
+        "orchestrate_tools": "aggregate:orchestrate_tools",
         "execute_event_loop_cycle": "aggregate:execute_event_loop_cycle",
         "model_generation": "aggregate:model_generation",
         "model_chunk": "other:model_chunk",
@@ -109,8 +112,8 @@ NAME_KINDS: Final = Kinds(
 )
 
 PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system")
-REQUEST_MODEL: Final = ("gen_ai.request.model",)
-RESPONSE_MODEL: Final = ("gen_ai.response.model",)
+REQUEST_MODEL: Final = ("gen_ai.request.model", "llm.request.model")
+RESPONSE_MODEL: Final = ("gen_ai.response.model", "llm.response.model")
 RESPONSE_ID: Final = ("gen_ai.response.id",)
 TIER: Final = (
     "openai.response.service_tier",
@@ -124,16 +127,29 @@ TIER: Final = (
 REGION: Final = ("cloud.region.genai", "aws.region", "gen_ai.request.region", "gcp.client.location", "anthropic.response.inference_geo")
 TOOL_NAME: Final = ("gen_ai.tool.name",)
 PROMPT: Final = ("gen_ai.input.messages", "gen_ai.prompt", "gen_ai.prompt.0.content")
-COST: Final = ("gen_ai.usage.cost", "gen_ai.cost.total_cost", "operation.cost")
+COST: Final = ("gen_ai.usage.cost", "gen_ai.cost.total_cost", "operation.cost", "gen_ai.usage.total_cost")
 ATTEMPT: Final = ("http.request.resend_count",)
 
-INPUT: Final = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens")
-OUTPUT: Final = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens")
+INPUT: Final = (
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.prompt_tokens",
+    "llm.usage.prompt_tokens",
+    "gen_ai.response.prompt_tokens",  # Semantic Kernel for .NET before its 1.3x
+)
+OUTPUT: Final = (
+    "gen_ai.usage.output_tokens",
+    "gen_ai.usage.completion_tokens",
+    "llm.usage.completion_tokens",
+    "gen_ai.response.completion_tokens",
+)
 TOTAL: Final = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens")
 CACHE_READ: Final = (
     "gen_ai.usage.cache_read.input_tokens",
     "gen_ai.usage.cache_read_input_tokens",
-    "gen_ai.usage.input_tokens.cached",
+    "gen_ai.usage.cache_read_tokens",
+    "gen_ai.usage.input_tokens.cached",  # OpenRouter's broadcasts, Sentry's SDKs
+    "gen_ai.usage.input_cached_tokens",  # LiveKit, as Langfuse reads it
+    "gen_ai.usage.cached_input_tokens",
     "gen_ai.usage.cached_tokens",
     "gen_ai.usage.prompt_tokens_details.cached_tokens",
 )
@@ -142,6 +158,10 @@ CACHE_WRITE: Final = (
     "gen_ai.usage.cache_creation.input_tokens",
     "gen_ai.usage.cache_creation_input_tokens",
     "gen_ai.usage.cache_write_input_tokens",
+    "gen_ai.usage.cache_write_tokens",
+    "gen_ai.usage.cache_creation_tokens",
+    "gen_ai.usage.input_tokens.cache_write",
+    "gen_ai.usage.input_tokens.cache_creation",
 )
 CACHE_WRITE_5M: Final = (
     "anthropic.usage.cache_creation.ephemeral_5m_input_tokens",
@@ -157,16 +177,25 @@ REASONING: Final = (
     "gen_ai.usage.reasoning.output_tokens",
     "gen_ai.usage.reasoning_tokens",
     "gen_ai.usage.output_tokens.reasoning",
+    "gen_ai.usage.output_reasoning_tokens",
     "gen_ai.usage.completion_tokens_details.reasoning_tokens",
 )
 USAGE_EVENTS: Final = ("gen_ai.usage", "gen_ai.client.inference.operation.details", "gen_ai.response")
 """Span events on which hand-made emitters put what the span itself should say."""
 MODALITIES: Final = MappingProxyType(
     {
-        "input_audio_tokens": ("gen_ai.usage.audio.input_tokens", "gen_ai.usage.prompt_tokens_details.audio_tokens"),
-        "input_image_tokens": ("gen_ai.usage.image.input_tokens",),
-        "output_audio_tokens": ("gen_ai.usage.audio.output_tokens", "gen_ai.usage.completion_tokens_details.audio_tokens"),
-        "output_image_tokens": ("gen_ai.usage.image.output_tokens",),
+        "input_audio_tokens": (
+            "gen_ai.usage.audio.input_tokens",
+            "gen_ai.usage.input_audio_tokens",
+            "gen_ai.usage.prompt_tokens_details.audio_tokens",
+        ),
+        "input_image_tokens": ("gen_ai.usage.image.input_tokens", "gen_ai.usage.input_image_tokens"),
+        "output_audio_tokens": (
+            "gen_ai.usage.audio.output_tokens",
+            "gen_ai.usage.output_audio_tokens",
+            "gen_ai.usage.completion_tokens_details.audio_tokens",
+        ),
+        "output_image_tokens": ("gen_ai.usage.image.output_tokens", "gen_ai.usage.output_image_tokens"),
         "cache_read_audio_tokens": ("gen_ai.usage.audio.cache_read.input_tokens",),
         "cache_read_image_tokens": ("gen_ai.usage.image.cache_read.input_tokens",),
     }

@@ -12,13 +12,16 @@ from spanledger.enrich.dialects import (
     agent_frameworks,
     anthropic_sdk,
     by_keys,
+    coding_agents,
     generic,
     genkit,
     haystack,
     langfuse,
     langsmith,
     litellm,
+    livekit,
     mlflow,
+    observability,
     openai_agents,
     openinference,
     openlit,
@@ -26,6 +29,7 @@ from spanledger.enrich.dialects import (
     otel_genai,
     pipecat,
     pydantic_ai,
+    spring_dotnet,
     vercel_ai,
 )
 from spanledger.enrich.dialects.dialect import Dialect
@@ -38,7 +42,10 @@ _FAMILIES: Final = (
     openlit,
     pydantic_ai,
     pipecat,
+    livekit,
     agent_frameworks,
+    spring_dotnet,
+    coding_agents,
     litellm,
     vercel_ai,
     openinference,
@@ -50,6 +57,7 @@ _FAMILIES: Final = (
     openai_agents,
     haystack,
     by_keys,
+    observability,
     generic,
 )
 
