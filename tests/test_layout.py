@@ -86,6 +86,7 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "store/spanledger/store/seal.py": ("tests/store/test_verify.py", "tests/store/test_proofs.py"),
     "store/spanledger/store/verify_chain.py": ("tests/store/test_verify.py",),
     "store/spanledger/store/verify_files.py": ("tests/store/test_verify.py",),
+    "store/spanledger/store/verify_group.py": ("tests/store/test_verify.py",),
     "store/spanledger/store/verify_rows.py": ("tests/store/test_verify.py",),
     "store/spanledger/store/verify_source.py": ("tests/store/test_verify.py",),
 }

@@ -237,6 +237,8 @@ class Ledger:
                 continue
             if table == "events" and "entry_number" not in rows.column_names:
                 rows = _numbered(rows, total + 1)  # noqa: PLW2901 - the same rows
+            if table == "events":
+                seal.add(rows)
             if hold is None:
                 path = commit_file_path(table, day, number, at.position)
             else:
@@ -245,7 +247,6 @@ class Ledger:
             files.append(file)
             self.indexes.put(file.path, index_table(rows))
             if table == "events":
-                seal.add(rows)
                 total += file.rows
                 money += _sum_atto(rows) if run is not None else 0
             else:

@@ -23,8 +23,8 @@ Payer = tuple[str, str | None]
 """(authority, tenant); None is unattributed."""
 
 _LOW: Final = np.uint64(0xFFFF_FFFF)
-_LARGE_ROWS: Final = 100_000
-"""From so many rows on, hashing goes on in a thread beside whoever writes the next file."""
+_LARGE_ROWS: Final = 1_000
+"""From so many rows on, hashing goes on in a thread beside whoever writes and syncs their file."""
 
 
 class PayerRoot(NamedTuple):
@@ -139,7 +139,7 @@ def batch_root(roots: Iterable[PayerRoot]) -> bytes:
 
 
 class Seal:
-    """Gathers the entries of one commit, table by table, and seals them. Large tables are hashed in a thread beside the caller."""
+    """Gathers the entries of one commit, table by table, and seals them. Tables are hashed in a thread beside the caller."""
 
     def __init__(self) -> None:
         self._parts: list[HashedRows | Future[HashedRows]] = []

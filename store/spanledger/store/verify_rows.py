@@ -7,52 +7,31 @@ their entry number, and the trees are built from there. Processes share the work
 from __future__ import annotations
 
 import multiprocessing
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from functools import partial
-from hashlib import blake2b
-from itertools import chain
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from spanledger.enrich.money import text_from_atto
 from spanledger.store import merkle
+from spanledger.store.days import day_number
+from spanledger.store.files import partition_path
 from spanledger.store.findings import Findings
-from spanledger.store.row_versions import ROW_VERSIONS
-from spanledger.store.seal import Payer, atto_words, batch_root, batch_roots, payer_bytes, payer_codes
+from spanledger.store.seal import Payer, batch_root, batch_roots
+from spanledger.store.sharing import Crew, crew
 from spanledger.store.verify_chain import Sealed
 from spanledger.store.verify_files import FilesChecked
+from spanledger.store.verify_group import NOTHING, Group, Portion, Scratch, hash_group, one_line
 from spanledger.store.verify_source import FileRow
 
 PARALLEL_ROWS: Final = 200_000
 """From so many entries on, starting processes pays."""
 _TREES_AT_ONCE: Final = 50_000
-
-
-class Scratch(NamedTuple):
-    """Where the hashes of all entries are gathered: names of files, so that processes can share them."""
-
-    leaves: str
-    payers: str
-    bounds: str
-    entries: int
-
-
-class Portion(NamedTuple):
-    """What hashing a row group found: how many rows, whose, and the sums of each commit (by its number in `bounds`)."""
-
-    rows: int
-    outside: list[int]
-    payers: dict[int, Payer]
-    commits: list[int]
-    sums: dict[str, list[int]]
-    problem: str | None
 
 
 class RowsChecked(NamedTuple):
@@ -72,34 +51,19 @@ def check_rows(
     """Read all entries of the events files and hold them against the records. `step` is called with the rows done."""
     entries = max((each.last for each in sealed if each is not None), default=0)
     events = [file for file in files.readable if file.table == "events"]
-    with tempfile.TemporaryDirectory(prefix="spanledger-verify-") as folder:
+    with tempfile.TemporaryDirectory(prefix="spanledger-verify-") as folder, crew(is_worth_it=entries >= PARALLEL_ROWS) as hands:
         scratch = _scratch(Path(folder), entries, sealed)
-        with _workers(entries) as run:
-            hashing = partial(hash_group, scratch, _versions(sealed))
-            sound = _groups(data_dir, [file for file in events if file.path not in files.damaged], findings)
-            risky = _groups(data_dir, [file for file in events if file.path in files.damaged], findings)
-            portions = []
-            for (path, _), portion in chain(zip(sound, run(hashing, sound), strict=True), _hash_apart(hashing, risky)):
-                if portion.problem is not None:
-                    findings.add(f"file {Path(path).relative_to(data_dir).as_posix()}", f"cannot be read as entries: {portion.problem}")
-                portions.append(portion)
-                step(portion.rows)
-            payers = {code: payer for portion in portions for code, payer in portion.payers.items()}
-            _check_numbers(data_dir, events, scratch, portions, findings)
-            _check_trees(run, scratch, sealed, payers, findings)
+        hashing = partial(hash_group, scratch, _versions(sealed))
+        sound = _groups(data_dir, [file for file in events if file.path not in files.damaged], findings)
+        risky = _groups(data_dir, [file for file in events if file.path in files.damaged], findings)
+        portions = hands.map(hashing, sound, lambda portion: step(portion.rows))
+        portions += _hash_apart(hashing, risky)
+        groups = [*sound, *risky]
+        _check_groups(data_dir, events, groups, portions, findings)
+        payers = {code: payer for portion in portions for code, payer in portion.payers.items()}
+        _check_numbers(data_dir, events, scratch, portions, findings)
+        _check_trees(hands, scratch, sealed, payers, findings)
     return RowsChecked(sum(portion.rows for portion in portions), _check_sums(portions, sealed, findings))
-
-
-@contextmanager
-def _workers(entries: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """A `map` over processes, or a plain one where there is little to do or nobody to share it with."""
-    count = min(os.cpu_count() or 1, 8)
-    if entries < PARALLEL_ROWS or count == 1:
-        yield map
-        return
-    pool: Executor
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
-        yield pool.map
 
 
 def _scratch(folder: Path, entries: int, sealed: Sequence[Sealed | None]) -> Scratch:
@@ -125,88 +89,65 @@ def _versions(sealed: Sequence[Sealed | None]) -> list[tuple[int, int, int]]:
     return runs
 
 
-def _groups(data_dir: Path, files: Sequence[FileRow], findings: Findings) -> list[tuple[str, int]]:
-    """The row groups of files: (path, number)."""
+def _groups(data_dir: Path, files: Sequence[FileRow], findings: Findings) -> list[Group]:
+    """The row groups of files."""
     import pyarrow as pa  # here, not above: reports import this package and must not wait for Arrow
     import pyarrow.parquet as pq  # as above
 
-    groups: list[tuple[str, int]] = []
+    groups: list[Group] = []
     for file in files:
         try:
             with pq.ParquetFile(data_dir / file.path) as parquet:
                 findings.compare(f"file {file.path}", "its number of rows", file.rows, parquet.metadata.num_rows)
-                groups += [(str(data_dir / file.path), group) for group in range(parquet.num_row_groups)]
+                count = parquet.num_row_groups
         except (OSError, pa.ArrowException) as error:
-            findings.add(f"file {file.path}", f"cannot be read as Parquet: {_one_line(error)}")
+            findings.add(f"file {file.path}", f"cannot be read as Parquet: {one_line(error)}")
+            continue
+        groups += [Group(str(data_dir / file.path), number, _day_of(file, findings)) for number in range(count)]
     return groups
 
 
-def _hash_apart(
-    hashing: Callable[[tuple[str, int]], Portion], groups: Sequence[tuple[str, int]]
-) -> Iterator[tuple[tuple[str, int], Portion]]:
+def _day_of(file: FileRow, findings: Findings) -> int:
+    """The day of the partition that a file lies in, as the metastore says, which must be what its folder says."""
+    where = f"file {file.path}"
+    try:
+        day = day_number(file.event_date)
+        findings.compare(where, "its folder", partition_path("events", day), file.path.rpartition("/")[0])
+    except ValueError:
+        findings.add(where, "its day in the metastore is none", "", file.event_date)
+        return -1
+    return day
+
+
+def _hash_apart(hashing: Callable[[Group], Portion], groups: Sequence[Group]) -> Iterator[Portion]:
     """Hash row groups of damaged files in a process of their own: bytes that nobody wrote may end a reader that trusts them."""
     for group in groups:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             try:
-                yield group, pool.submit(hashing, group).result()
+                yield pool.submit(hashing, group).result()
             except BrokenProcessPool:
-                yield group, Portion(0, [], {}, [], {}, "reading it ends the process")
+                yield NOTHING._replace(problems=("cannot be read as entries: reading it ends the process",))
 
 
-def hash_group(scratch: Scratch, versions: Sequence[tuple[int, int, int]], group: tuple[str, int]) -> Portion:
-    """Hash a row group into the scratch files."""
-    import pyarrow as pa  # as above
-    import pyarrow.parquet as pq  # as above
-
-    from spanledger.store.canonical import leaf_hashes  # as above
-    from spanledger.store.chain import with_all_columns  # as above
-
-    try:
-        with pq.ParquetFile(group[0]) as parquet:
-            table = with_all_columns(parquet.read_row_group(group[1], use_threads=False))
-        numbers = table.column("entry_number").to_numpy()
-        fits = (numbers >= 1) & (numbers <= scratch.entries)
-        outside = numbers[~fits].tolist()
-        if outside:
-            table, numbers = table.filter(pa.array(fits)), numbers[fits]
-        if not scratch.entries or not len(numbers):
-            return Portion(len(outside), outside, {}, [], {}, None)
-        leaves = np.memmap(scratch.leaves, f"V{merkle.HASH_BYTES}", "r+", shape=(scratch.entries,))
-        for first, last, version in versions:
-            inside = (numbers >= first) & (numbers <= last)
-            if inside.any():
-                some = table if inside.all() else table.filter(pa.array(inside))
-                hashes = b"".join([b"".join(batch) for batch in leaf_hashes(some, version)])
-                leaves[numbers[inside] - 1] = np.frombuffer(hashes, f"V{merkle.HASH_BYTES}")
-        codes, payers = payer_codes(table)
-        keys = [int.from_bytes(blake2b(payer_bytes(payer), digest_size=8).digest(), "big") for payer in payers]
-        np.memmap(scratch.payers, np.uint64, "r+", shape=(scratch.entries,))[numbers - 1] = np.array(keys, np.uint64)[codes]
-        commits, sums = _sums_by_commit(table, numbers, np.load(scratch.bounds, mmap_mode="r"))
-        return Portion(table.num_rows + len(outside), outside, dict(zip(keys, payers, strict=True)), commits, sums, None)
-    except Exception as error:  # noqa: BLE001 - a damaged file can make Arrow fail in any way, and that is the finding
-        return Portion(0, [], {}, [], {}, _one_line(error))
-
-
-def _sums_by_commit(table: Any, numbers: np.ndarray, bounds: np.ndarray) -> tuple[list[int], dict[str, list[int]]]:
-    """The commits that rows belong to, and for each money column the exact sum of each of them."""
-    if (bounds < 0).any():  # a damaged record: where its commit ends is not known, so sums by commit say nothing
-        commit = np.zeros(len(numbers), np.int64)
-    else:
-        commit = np.searchsorted(bounds, numbers)
-    order = np.argsort(commit, kind="stable")
-    ordered = commit[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    sums = {}
-    for name in (name for name, kind in ROW_VERSIONS[max(ROW_VERSIONS)].columns if kind == "money"):
-        if table.column(name).null_count == table.num_rows:
-            continue
-        words = atto_words(table.column(name))[order]
-        low, high = words["low"], words["high"]
-        mask = np.uint64(0xFFFF_FFFF)
-        parts = (low & mask, low >> np.uint64(32), (high & np.int64(0xFFFF_FFFF)), high >> 32)
-        columns = [np.add.reduceat(part.astype(np.int64), starts).tolist() for part in parts]
-        sums[name] = [a + (b << 32) + (c << 64) + (d << 96) for a, b, c, d in zip(*columns, strict=True)]
-    return ordered[starts].tolist(), sums
+def _check_groups(
+    data_dir: Path, files: Sequence[FileRow], groups: Sequence[Group], portions: Sequence[Portion], findings: Findings
+) -> None:
+    """Say what is wrong with row groups, and hold what the metastore says of each file to what is in it."""
+    ranges: dict[str, dict[str, tuple[int, int]]] = {}
+    for group, portion in zip(groups, portions, strict=True):
+        path = Path(group.path).relative_to(data_dir).as_posix()
+        for problem in dict.fromkeys(portion.problems):
+            findings.add(f"file {path}", problem)
+        known = ranges.setdefault(path, {})
+        for name, (low, high) in portion.ranges.items():
+            before = known.get(name, (low, high))
+            known[name] = (min(before[0], low), max(before[1], high))
+    for file in files:
+        found = ranges.get(file.path)
+        if found:
+            said = (file.position_min, file.position_max, file.start_ns_min, file.start_ns_max, file.received_ns_max)
+            seen = (*found["position"], *found["start_ns"], found["received_ns"][1])
+            findings.compare(f"file {file.path}", "the range of positions and times that the metastore says it has", said, seen)
 
 
 def _check_numbers(data_dir: Path, files: Sequence[FileRow], scratch: Scratch, portions: Sequence[Portion], findings: Findings) -> None:
@@ -231,7 +172,7 @@ def _check_numbers(data_dir: Path, files: Sequence[FileRow], scratch: Scratch, p
 
 def _find_doubles(data_dir: Path, files: Sequence[FileRow], entries: int, findings: Findings) -> None:
     """Say which numbers are there more than once, and where the second time."""
-    import pyarrow as pa  # as above
+    import pyarrow as pa  # as in _groups
     import pyarrow.parquet as pq  # as above
 
     seen = np.zeros(entries + 1, np.uint8)
@@ -248,9 +189,7 @@ def _find_doubles(data_dir: Path, files: Sequence[FileRow], entries: int, findin
         seen[numbers] = 1
 
 
-def _check_trees(
-    run: Callable[..., Iterator[Any]], scratch: Scratch, sealed: Sequence[Sealed | None], payers: dict[int, Payer], findings: Findings
-) -> None:
+def _check_trees(hands: Crew, scratch: Scratch, sealed: Sequence[Sealed | None], payers: dict[int, Payer], findings: Findings) -> None:
     """Build the tree of every commit and compare its root with the record's."""
     chunks: list[list[Sealed]] = [[]]
     size = 0
@@ -262,7 +201,7 @@ def _check_trees(
         if size >= _TREES_AT_ONCE:
             chunks.append([])
             size = 0
-    for wrong in run(partial(wrong_roots, scratch, payers), chunks):
+    for wrong in hands.map(partial(wrong_roots, scratch, payers), chunks):
         for each, root in wrong:
             where = f"commit {each.commit}"
             findings.add(where, f"rows differ from those that were booked (entries {each.first} to {each.last})", each.batch, root)
@@ -313,7 +252,3 @@ def _check_sums(portions: Sequence[Portion], sealed: Sequence[Sealed | None], fi
                 shown = [("nothing" if value is None else f"{text_from_atto(value)} USD") for value in (expected, found)]
                 findings.add(f"commit {each.commit}", f"the sum of {name} differs", *shown)
     return totals
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
