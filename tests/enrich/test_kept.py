@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from spanledger.enrich.kept import kept_for, reduce_json
+from spanledger.enrich.kept import is_number, kept_for, reduce_json
 from spanledger.enrich.rules import default_rules
 
 KEPT = kept_for(default_rules())
@@ -48,3 +48,23 @@ def test_what_no_rule_reads_is_gone() -> None:
 
 def test_json_keys_are_not_kept_as_texts() -> None:
     assert not KEPT.text_keys & KEPT.json_keys.keys()
+
+
+def test_where_any_key_is_read_one_that_is_a_sentence_is_content() -> None:
+    sent = {"openai": {"reasoningTokens": 3}, "a sentence of somebody": {"reasoningTokens": 5}, "k" * 65: {"reasoningTokens": 7}}
+    assert reduced("ai.response.providerMetadata", sent) == {"openai": {"reasoningTokens": 3}}
+
+
+def test_keys_of_counts_are_known_as_such_and_no_key_that_is_also_read_as_text() -> None:
+    assert {"gen_ai.usage.output_tokens", "ai.usage.inputTokens"} <= KEPT.number_keys <= KEPT.text_keys
+    assert not {"gen_ai.request.model", "tenant.id", "gen_ai.response.id", "service.name"} & KEPT.number_keys
+
+
+@pytest.mark.parametrize("text", ["5", " 12 ", "1,234", "-0.5", "1e3", "1_000", "3."])
+def test_a_number_in_writing(text: str) -> None:
+    assert is_number(text)
+
+
+@pytest.mark.parametrize("text", ["", "five", "5 words", "1" * 41, "\u0665", "0x10", "1-2-3", "4111 1111 1111 1111"])
+def test_no_number_in_writing(text: str) -> None:
+    assert not is_number(text)

@@ -48,6 +48,14 @@ def test_a_text_is_kept_under_a_named_key_only_and_only_up_to_a_length() -> None
     assert str(texts[3]).startswith("pruned:65:")
 
 
+def test_a_text_under_a_key_of_counts_is_kept_where_it_is_a_number() -> None:
+    pruner = Pruner(KEPT._replace(text_keys=KEPT.text_keys | {"tokens.in"}, number_keys=frozenset({"tokens.in"})), SECRET)
+    for text, is_kept in (("1200", True), (" 12 ", True), (CANARY, False), ("1" * 41, False)):
+        request = make_request(make_span("chat", {"tokens.in": text}))
+        (span,) = spans_of(pruner.prune(request.SerializeToString()))
+        assert (attributes_of(span)["tokens.in"] == text) == is_kept
+
+
 def test_the_length_that_counts_is_in_characters() -> None:
     assert attributes_of(prune_span(make_span("chat", {"tenant.id": "ü" * 64}))) == {"tenant.id": "ü" * 64}
     assert attributes_of(prune_span(make_span("chat", {"tenant.id": "ü" * 65})))["tenant.id"].startswith("pruned:65:")  # type: ignore[attr-defined]
@@ -95,7 +103,7 @@ def test_lists_and_maps_are_pruned_inside() -> None:
     assert str(kept["blob"]).startswith(f"pruned:{len(CANARY)}:")
 
 
-@pytest.mark.parametrize("key", ["k" * 257, "line\nbreak", "\x7f", "k\u0085"])
+@pytest.mark.parametrize("key", ["k" * 257, "line\nbreak", "\x7f", "k\u0085", "a sentence", "two\u2003words"])
 def test_a_key_that_is_no_name_is_replaced(key: str) -> None:
     (kept,) = prune_span(make_span("chat", {key: 5})).attributes
     assert kept.key.startswith(f"pruned:{len(key)}:")

@@ -6,10 +6,11 @@ Numbers and booleans are always kept; this is about texts. A text under a key th
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from spanledger.enrich.dialects.dialect import all_refs, conditions, number_refs
+from spanledger.enrich.dialects.dialect import all_refs, condition_refs, conditions, number_refs, text_refs
 from spanledger.enrich.meters import number_refs_of, text_refs_of
 from spanledger.enrich.refs import DEPTH_MAX, parse_object, split_ref
 from spanledger.enrich.rules import Rules
@@ -18,6 +19,9 @@ PRUNED_PREFIX: Final = "pruned:"
 TEXT_MAX: Final = 1024
 """Characters up to which a text of a named key is kept."""
 _LEAF_MAX: Final = 256
+_ANY_KEY_MAX: Final = 64
+NUMBER_MAX: Final = 40
+"""Characters up to which a text is kept that can only be a number."""
 _ITEMS_MAX: Final = 1024
 
 _RESOURCE_KEYS: Final = (
@@ -52,6 +56,8 @@ _NAMES_FOR_PEOPLE: Final = (
 )
 """Identifiers that no shipped rule reads yet, kept so that replays with later rules and `tree` have them."""
 
+_NUMBER: Final = re.compile(r"\s*[+-]?[0-9][0-9_,]*(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
+
 
 NUMBERS, IDENTIFIERS, TEXTS = range(3)
 """What of a JSON leaf is kept: numbers only; one-word texts too (an id, a model, a tier); short texts of any form (who a call is for).
@@ -76,6 +82,8 @@ class Kept(NamedTuple):
     span_name_words: frozenset[str]
     event_names: frozenset[str]
     text_max: int = TEXT_MAX
+    number_keys: frozenset[str] = frozenset()
+    """Those of the text keys that rules read nothing but numbers from: a text under one is kept where it is a number in writing."""
 
 
 def kept_for(rules: Rules) -> Kept:
@@ -100,7 +108,20 @@ def kept_for(rules: Rules) -> Kept:
         span_names=frozenset(_name_values(rules, "$name")),
         span_name_words=frozenset(_name_values(rules, "$word")),
         event_names=frozenset({"exception", *(name for dialect in rules.dialects for name in dialect.usage_events)}),
+        number_keys=frozenset((numbers & texts) - trees.keys() - _read_as_text(rules)),
     )
+
+
+def _read_as_text(rules: Rules) -> frozenset[str]:
+    """What is read from as text, whatever else: also by a condition, which may ask for a word where others have a number."""
+    read = {ref for dialect in rules.dialects for refs in (condition_refs(dialect), text_refs(dialect)) for ref in refs}
+    named = {*_RESOURCE_KEYS, *_NAMES_FOR_PEOPLE, *text_refs_of(rules.meters)}
+    return frozenset(read | named | (set(_payer_refs(rules)) - set(number_refs_of(rules.meters))))
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number in writing, of at most `NUMBER_MAX` characters."""
+    return len(text) <= NUMBER_MAX and _NUMBER.fullmatch(text) is not None
 
 
 def _every_ref(rules: Rules) -> Iterator[str]:
@@ -148,7 +169,7 @@ def _reduce(value: Any, tree: Mapping[str, Any], leaf: int | None, depth: int) -
     if depth > DEPTH_MAX:
         return None
     if isinstance(value, dict):
-        pairs = ((key, _reduce(item, *_below(tree, key), depth + 1)) for key, item in value.items() if isinstance(key, str))
+        pairs = ((key, _reduce(item, *_below(tree, key), depth + 1)) for key, item in value.items() if _is_name(key, tree))
         return {key: item for key, item in pairs if item is not None} or None
     if isinstance(value, list | tuple):
         items = [_reduce(item, tree, leaf, depth + 1) for item in value[:_ITEMS_MAX]]
@@ -157,6 +178,11 @@ def _reduce(value: Any, tree: Mapping[str, Any], leaf: int | None, depth: int) -
         reduced = _reduce(inner, tree, leaf, depth + 1)
         return None if reduced is None else json.dumps(reduced, ensure_ascii=False, separators=(",", ":"))
     return value if leaf is not None and _survives(value, leaf) else None
+
+
+def _is_name(key: Any, tree: Mapping[str, Any]) -> bool:
+    """Whether a key may stand: one that rules name, or (where they take any) one that looks like a name."""
+    return isinstance(key, str) and (key in tree or (len(key) <= _ANY_KEY_MAX and len(key.split(None, 1)) == 1))
 
 
 def _below(tree: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], int | None]:
@@ -172,4 +198,4 @@ def _survives(value: Any, leaf: int) -> bool:
         return isinstance(value, int | float) and value == value
     if len(value) > _LEAF_MAX:
         return False
-    return leaf == TEXTS or value.replace(".", "", 1).isdigit() or (leaf == IDENTIFIERS and len(value.split(None, 1)) == 1)
+    return leaf == TEXTS or is_number(value) or (leaf == IDENTIFIERS and len(value.split(None, 1)) == 1)

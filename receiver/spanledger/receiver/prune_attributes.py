@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Final, NamedTuple
 
-from spanledger.enrich.kept import JsonKept, Kept, reduce_json
+from spanledger.enrich.kept import JsonKept, Kept, is_number, reduce_json
 from spanledger.receiver.projected import AnyValue, KeyValue, Values
 from spanledger.receiver.redact import Redactor, is_redacted
 
@@ -20,10 +20,12 @@ VALUES_MAX = 1024
 _MEMO_BYTES_MAX = 256
 _MEMO_SIZE = 1 << 16
 _ACTIONS_SIZE = 1 << 14
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_NO_NAME = re.compile("[\x00-\x1f\x7f-\x9f]|\\s")
+"""What no name of an attribute has in it: a key with a blank is a sentence that somebody used as a key."""
 
 # What is done with a string value, by its key; a JsonKept says "reduce to what it names".
 _KEEP: Final = "keep"
+_NUMBER: Final = "keep numbers"
 _PRUNE: Final = "prune"
 _REPLACE_KEY: Final = "replace key"
 
@@ -53,6 +55,7 @@ class AttributePruner:
         self._depth_max = depth_max
         self._text_max = kept.text_max
         self._known: dict[bytes, Action] = {key.encode(): _KEEP for key in kept.text_keys}
+        self._known.update({key.encode(): _NUMBER for key in kept.number_keys})
         self._known.update({key.encode(): json_kept for key, json_kept in kept.json_keys.items()})
         self._actions = dict(self._known)
         self._memo: dict[bytes, bytes] = {}
@@ -128,7 +131,7 @@ class AttributePruner:
     def _classify(self, key: bytes) -> Action:
         action: Action = _PRUNE
         try:
-            if len(key) > KEY_BYTES_MAX or _CONTROL.search(key.decode()):
+            if len(key) > KEY_BYTES_MAX or _NO_NAME.search(key.decode()):
                 action = _REPLACE_KEY
         except UnicodeDecodeError:
             action = _REPLACE_KEY
@@ -199,7 +202,8 @@ class AttributePruner:
         if isinstance(action, JsonKept):
             reduced = reduce_json(action, text)
             return self._redactor.text(data) if reduced is None else reduced.encode()
-        return data if len(text) <= self._text_max else self._redactor.text(data)
+        fits = is_number(text) if action is _NUMBER else len(text) <= self._text_max
+        return data if fits else self._redactor.text(data)
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
