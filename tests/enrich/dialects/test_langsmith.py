@@ -55,3 +55,9 @@ def test_kinds() -> None:
         == "aggregate"
     )
     assert read_span("langsmith", {"langsmith.span.kind": "tool", "gen_ai.operation.name": "execute_tool"}).kind == "tool"
+
+
+def test_usage_that_an_application_writes_for_langsmith() -> None:
+    usage = {"input_tokens": 100, "output_tokens": 10, "input_token_details": {"cache_read": 40}, "output_token_details": {"reasoning": 5}}
+    span = read_span("my-app", {"langsmith.span.kind": "llm", "gen_ai.request.model": "gpt-4o", "langsmith.usage_metadata": usage})
+    assert usage_of(span) == Usage(100, 10, 40, reasoning_tokens=5)

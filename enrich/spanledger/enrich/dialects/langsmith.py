@@ -1,9 +1,10 @@
 """LangSmith's OpenTelemetry mode (scope `langsmith`, no version; package 0.14.17): LangChain runs and wrapped SDKs.
 
 `gen_ai.usage.input_tokens` includes cache reads and writes, `output_tokens` reasoning; only llm runs have usage. The parts are in
-`gen_ai.usage.input_token_details` / `output_token_details`, which are Python reprs ("{'audio': 0, 'cache_read': 1265}"), and in
-the JSON of `langsmith.metadata.usage_metadata`, which may add `ephemeral_5m|1h_input_tokens` (the TTLs); `cache_creation` is 0
-beside them. Streams without usage and failed runs have none. `langsmith.trace.session_name` is a project, not a session.
+`gen_ai.usage.input_token_details` / `output_token_details`, which are Python reprs ("{'audio': 0, 'cache_read': 1265}"), and in the JSON
+of `langsmith.metadata.usage_metadata`, which may add `ephemeral_5m|1h_input_tokens` (the TTLs); `cache_creation` is 0 beside them. Spans
+that an application writes for LangSmith by hand have that JSON in `langsmith.usage_metadata`. Streams without usage and failed runs have
+none. `langsmith.trace.session_name` is a project, not a session.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from spanledger.enrich.dialects import conventions as c
 from spanledger.enrich.dialects.dialect import Dialect, Kinds
 
 _META: Final = "langsmith.metadata."
-_USAGE: Final = _META + "usage_metadata#"
-_INPUT_DETAILS: Final = ("gen_ai.usage.input_token_details#", _USAGE + "input_token_details.")
-_OUTPUT_DETAILS: Final = ("gen_ai.usage.output_token_details#", _USAGE + "output_token_details.")
+_USAGES: Final = (_META + "usage_metadata#", "langsmith.usage_metadata#")
+_INPUT_DETAILS: Final = ("gen_ai.usage.input_token_details#", *(usage + "input_token_details." for usage in _USAGES))
+_OUTPUT_DETAILS: Final = ("gen_ai.usage.output_token_details#", *(usage + "output_token_details." for usage in _USAGES))
 _MESSAGE: Final = "gen_ai.completion#generations.message.kwargs."
 
 
@@ -46,9 +47,9 @@ LANGSMITH: Final = Dialect(
     shapes=(
         replace(
             c.SEMCONV_USAGE,
-            input=(*c.INPUT, _USAGE + "input_tokens"),
-            output=(*c.OUTPUT, _USAGE + "output_tokens"),
-            total=(*c.TOTAL, _USAGE + "total_tokens"),
+            input=(*c.INPUT, *_in(_USAGES, "input_tokens")),
+            output=(*c.OUTPUT, *_in(_USAGES, "output_tokens")),
+            total=(*c.TOTAL, *_in(_USAGES, "total_tokens")),
             cache_read=(*_in(_INPUT_DETAILS, "cache_read"), *c.CACHE_READ),
             cache_write=(*_in(_INPUT_DETAILS, "cache_creation"), *c.CACHE_WRITE),
             cache_write_5m=_in(_INPUT_DETAILS, "ephemeral_5m_input_tokens"),
