@@ -92,3 +92,12 @@ def test_the_operation_of_the_conventions_goes_before_openinferences_kind() -> N
 
 def test_metadata_in_json_names_the_payer() -> None:
     assert read_span("my-app", {**OPENINFERENCE, "metadata": {"tenant_id": "acme"}}).payers.tenant == "acme"
+
+
+@pytest.mark.parametrize("scope", ["strands.telemetry.tracer", "@mastra/otel-exporter", "opentelemetry.instrumentation.openai.v1"])
+def test_a_processor_may_put_openinference_in_place_of_the_emitters_own_keys(scope: str) -> None:
+    span = read_span(scope, OPENINFERENCE)
+    assert (call_of(span).dialect, span.kind, usage_of(span)) == ("openinference-rewritten", "inference", Usage(10, 5, 4))
+    assert read_span(scope, {**OPENINFERENCE, "openinference.span.kind": "AGENT"}).kind == "aggregate"
+    kept = read_span(scope, {**OPENINFERENCE, "gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 10})
+    assert call_of(kept).dialect != "openinference-rewritten"  # the emitter's own keys say more

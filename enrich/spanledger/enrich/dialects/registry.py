@@ -61,7 +61,7 @@ _FAMILIES: Final = (
     generic,
 )
 
-SHIPPED: Final[tuple[Dialect, ...]] = tuple(dialect for family in _FAMILIES for dialect in family.DIALECTS)
+SHIPPED: Final[tuple[Dialect, ...]] = (*by_keys.REWRITTEN, *(dialect for family in _FAMILIES for dialect in family.DIALECTS))
 
 
 def scope_matches(pattern: str, scope: str) -> bool:
