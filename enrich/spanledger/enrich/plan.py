@@ -25,6 +25,8 @@ _MEMO_MAX: Final = 8192
 _NO_OUTPUT: Final = frozenset({"embeddings", "rerank", "moderation", "speech", "image_generation", "transcription", "audio"})
 """Operations whose result is no tokens: an absent output count is no gap."""
 _MISSING: Final[UsageState] = "missing"
+UNNAMED: Final = "unnamed"
+"""The operation of a span with usage but no word on what it is, no model and no provider: it is a charge only if nothing below it is."""
 _NO_FLAGS: Final[tuple[str, ...]] = ()
 _ASK_NAME: Final = object()
 """Remembered for texts that leave the decision to the span's name or kind."""
@@ -82,7 +84,9 @@ class Plan:
         call = self._read_call(what, facts, span)
         kind = what[0]
         if kind is None:
-            return ("other" if call is None else self._usage_kind), _operation(what, call), payers, call, what.failed
+            if call is None or what.named or not self._needs_model:
+                return ("other" if call is None else self._usage_kind), _operation(what, call), payers, call, what.failed
+            return "aggregate", UNNAMED, payers, call, what.failed
         return kind, what[1], payers, call, what[13]
 
     def _read_steady(self, facts: FactMap, span: Any) -> Any:
@@ -117,7 +121,7 @@ class Plan:
         return _remember(self._what, key, read_what(self._dialect, self._view(facts, span))) if found is None else found
 
     def _read_call(self, what: What, facts: FactMap, span: Any) -> Call | None:
-        kind, _, provider, request_model, response_model, tier, region, error_type, tool_name, _, state, named, ignored, _ = what
+        kind, _, provider, request_model, response_model, tier, region, error_type, tool_name, _, state, _, ignored, _ = what
         if kind == "other":
             return None
         usage: Usage | None = None
@@ -131,7 +135,7 @@ class Plan:
                 usage, basis, flags, state = self._read_usage(what, facts, span)
             else:
                 basis, state = self._usual_basis, "aggregate" if kind == "aggregate" else state
-        if kind is None and (usage is None or (self._needs_model and not named)):
+        if kind is None and usage is None:
             return None
         return _new_call(
             Call,

@@ -37,3 +37,11 @@ def test_counts_as_texts_and_doubles() -> None:
         "gen_ai.usage.cache_read.input_tokens": "4000",
     }
     assert usage_of(read_span("my.app", attributes)) == Usage(7594, 847, 4000)
+
+
+def test_usage_of_nobody_knows_what_restates() -> None:
+    """Neither model nor provider nor operation: not thrown away, and not charged beside calls below it."""
+    span = read_span("my.app", {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5}, name="llm")
+    assert (span.kind, span.operation, usage_of(span)) == ("aggregate", "unnamed", Usage(10, 5))
+    named = read_span("my.app", {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5, "gen_ai.system": "openai"})
+    assert (named.kind, named.operation) == ("inference", "chat")

@@ -108,9 +108,9 @@ class Dialect:
     `versions`: bounds on the scope's version (">=0.2,<1"), empty = any. `when`: a condition on the span itself.
     The registry asks dialects in order, and the first whose scope, version and condition fit reads the span.
 
-    Reading. `kinds` in order; a span that none decides is `usage_kind` if it has usage of a shape (and a model or provider
-    where `usage_needs_model`), else "other". `provider`, `request_model`, … are references, `default_provider` stands where
-    the span says nothing, `provider_names` maps the emitter's own names ("" = it is no provider: the model decides).
+    Reading. `kinds` in order; a span that none decides is `usage_kind` if it has usage of a shape, else "other"; where it has
+    neither model nor provider though `usage_needs_model`, it restates. `provider`, `request_model`, … are references, `default_provider`
+    stands where the span says nothing, `provider_names` maps the emitter's own names ("" = it is no provider: the model decides).
     `response_id_unique=False`: ids are made up. `made_up_ids`: patterns of invented ones among real ones; they are dropped.
     `not_payers`: keys that the payer rules must not believe on this emitter's spans (a made-up conversation id).
     `payers`: further payer references of this emitter, after the configured ones: field -> references.
