@@ -53,3 +53,18 @@ def test_the_raw_request_knows_the_providers_id() -> None:
         "litellm", {"llm.anthropic.id": "msg_3", "llm.anthropic.model": "claude-sonnet-4-5-20250929"}, name="raw_gen_ai_request"
     )
     assert (span.kind, call_of(span).response_id, call_of(span).usage) == ("inference", "msg_3", None)
+
+
+def test_a_reply_from_litellms_own_cache_is_no_call() -> None:
+    """It has the usage and the response id of the call that filled the cache; only the cache's key tells."""
+    told = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.response.id": "chatcmpl-1",
+        "gen_ai.usage.input_tokens": 100,
+        "gen_ai.usage.output_tokens": 10,
+    }
+    called = read_span("litellm", {**told, "hidden_params": {"cache_key": None, "response_cost": 0.001}}, name="litellm_request")
+    assert (called.kind, usage_of(called)) == ("inference", Usage(100, 10))
+    cached = read_span("litellm", {**told, "hidden_params": {"cache_key": "9f8a", "response_cost": 0.0}}, name="litellm_request")
+    assert (cached.kind, cached.operation, cached.call) == ("other", "cached_reply", None)

@@ -6,6 +6,8 @@
 * audio and image tokens and web searches only in `metadata.usage_object` (source of 1.106; not among the captures).
 * `raw_gen_ai_request` below it is the same call once more without usage attributes; it knows the provider's own response id and model.
 * `gen_ai.response.id` is the provider's for OpenAI chat, and invented for Anthropic (`chatcmpl-<uuid>`), embeddings and failures (a uuid).
+* a reply from LiteLLM's own cache is told once more with all its usage and the first call's response id: `hidden_params` then names the
+  cache's key (null otherwise), and no provider was called.
 * `gen_ai.cost.total_cost` is input_cost + output_cost, which contain the cache and reasoning costs also given apart.
 * Payers: `metadata.requester_metadata` (repr), the key's team and user, the end user; empty strings where unset.
 """
@@ -58,6 +60,7 @@ LITELLM: Final = replace(
     seen="litellm (1.106, scope without version)",
     scopes=("litellm", "litellm.*"),
     kinds=(
+        Kinds(ref="hidden_params#cache_key", values={}, other="other:cached_reply"),
         c.SEMCONV_KINDS,
         Kinds(ref="$name", values={"raw_gen_ai_request": "inference:chat", "litellm_request": "inference:chat"}),
         c.REQUEST_TYPE_KINDS,
