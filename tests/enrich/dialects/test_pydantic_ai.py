@@ -99,3 +99,20 @@ def test_logfires_parts_are_in_the_raw_usage(raw: dict[str, object], wanted: Usa
 
 def test_a_pending_span_is_no_call() -> None:
     assert read_span("logfire.openai", {**CLAUDE, "logfire.span_type": "pending_span"}).kind == "other"
+
+
+def test_audio_is_in_the_details() -> None:
+    details = {"input_audio_tokens": 200, "output_audio_tokens": 50, "cache_audio_read_tokens": 10}
+    counts = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100, "gen_ai.usage.cache_read.input_tokens": 30}
+    span = read_span(
+        "pydantic-ai",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o-audio-preview",
+            **counts,
+            **{f"gen_ai.usage.details.{key}": count for key, count in details.items()},
+        },
+        version="2.68.0",
+    )
+    extra = (("cache_read_audio_tokens", 10), ("input_audio_tokens", 200), ("output_audio_tokens", 50))
+    assert usage_of(span) == Usage(1000, 100, 30, extra=extra)

@@ -5,6 +5,7 @@
 * input includes cache reads and writes, output includes reasoning, in every version and for every provider;
 * `cache_read`, `cache_creation` (every TTL) in 1.x and 2.x, repeated under `gen_ai.usage.details.*` (in 0.4 only there); reasoning only
   in `details.reasoning_tokens`; `details.ephemeral_1h_input_tokens` (2.68) is the 1 h share of the writes, the rest is 5 m;
+* audio, of the input, the output and the cache, in `details.*_audio_*` (from its source; part of the totals);
 * `details.input_tokens` (0.x, 1.x on Anthropic) is the uncached part: not a total, not read;
 * agent spans repeat their calls, under the same keys (0.x, 1.x) or `gen_ai.aggregated_usage.*` (2.x), in 1.x with those of shared
   runs mixed in.
@@ -20,6 +21,7 @@ Logfire scrubs values under keys with "session" in them.
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from spanledger.enrich.dialects import conventions as c
@@ -30,6 +32,20 @@ _DETAILS: Final = "gen_ai.usage.details."
 _AGGREGATED: Final = "gen_ai.aggregated_usage."
 _AGGREGATED_DETAILS: Final = "gen_ai.aggregated_usage.details."
 _RAW: Final = "gen_ai.usage.raw#"
+_EXTRA: Final = MappingProxyType(
+    {
+        **c.MODALITIES,
+        **c.BESIDE,
+        **{
+            unit: (*c.MODALITIES[unit], f"{_DETAILS}{key}")
+            for unit, key in (
+                ("input_audio_tokens", "input_audio_tokens"),
+                ("output_audio_tokens", "output_audio_tokens"),
+                ("cache_read_audio_tokens", "cache_audio_read_tokens"),
+            )
+        },
+    }
+)
 _PENDING: Final = Kinds(ref="logfire.span_type", values={"pending_span": "other:pending_span"})
 _OLD_NAMES: Final = Kinds(ref="$name", values={"agent run": "aggregate:invoke_agent", "running tool": "tool:execute_tool"})
 _OLD_TOOLS: Final = Kinds(ref="$word", values={"running": "tool:execute_tool"}, when=When(keys=("gen_ai.tool.name",)))
@@ -59,6 +75,7 @@ PYDANTIC_AI: Final = replace(
             cache_write_5m=(f"{_DETAILS}ephemeral_5m_input_tokens",),
             cache_write_1h=(f"{_DETAILS}ephemeral_1h_input_tokens", f"{_AGGREGATED_DETAILS}ephemeral_1h_input_tokens"),
             reasoning=(*c.REASONING, f"{_DETAILS}reasoning_tokens", f"{_AGGREGATED_DETAILS}reasoning_tokens"),
+            extra=_EXTRA,
         ),
     ),
     request_model=(*c.REQUEST_MODEL, "model_name"),
