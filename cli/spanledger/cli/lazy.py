@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "What was not metered, priced or attributed, and the fix.",
     "dialects": "See how spans are read: the emitters known, and files of yours.",
     "prices": "Price catalogs, overlays and terms: what calls cost.",
+    "commitments": "Committed use: what contracts promise in each period, what was used of it, and what is owed.",
     "reprice": "Price stored calls anew, by the prices in force or any others.",
     "replay": "Settle stored requests anew, by the rules as they are now.",
     "runs": "The re-pricings and replays that were booked.",

@@ -10,6 +10,7 @@ HOW = {
     "ancestor": "inherited from a span above it",
     "twin": "told by another span of the same call",
     "allocation": "shared work, split by the weights the span gives",
+    "contract": "the contract is this tenant's own",
 }
 UNPRICED = {
     "no_usage": "the spans say nothing of what was used",
@@ -29,6 +30,10 @@ REASONS = {
     "completed": "a later span completed what is known of the call",
     "repriced": "the usage was priced again with other prices",
     "replayed": "what was received was read again with other rules",
+    "commitment_shortfall": "less was used in the period than the contract promises",
+    "commitment_overage": "use beyond what the contract promises costs more",
+    "commitment_settled_again": "late calls or corrections have changed what was used in the period",
+    "commitment_taken_back": "its booking was taken back",
 }
 _RULES = {
     "input_includes_cache": "the input count holds what was read from and written to the cache",

@@ -37,9 +37,12 @@ class Terms:
     def from_toml(cls, text: str) -> Terms:
         """Terms as a company writes them. Raises TermsError."""
         try:
-            return cls._checked(tomllib.loads(text))
+            terms = cls._checked(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
             raise TermsError(f"not TOML: {error}") from error
+        if mistake := next(terms.config.commitment_mistakes(), None):
+            raise TermsError(mistake)
+        return terms
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Terms:

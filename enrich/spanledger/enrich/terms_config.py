@@ -249,3 +249,23 @@ class TermsConfig(BaseModel):
         """Contracts and customers."""
         yield from self.contracts
         yield from self.customers
+
+    def commitment_mistakes(self) -> Iterator[str]:
+        """Why commitments could not be settled. Asked of terms as they are written: those of earlier releases must go on being read."""
+        since: dict[str, str] = {"USD": ""}
+        for one in self.currencies:
+            since[one.code] = min(since.get(one.code, one.start), one.start)
+        named: set[tuple[str, str]] = set()
+        for contract in self.contracts:
+            promised = contract.commitment
+            if promised is None:
+                continue
+            if (contract.name, contract.tenant) in named:
+                yield f"{contract.name}: two contracts with a commitment have this name, by which it is booked"
+            named.add((contract.name, contract.tenant))
+            if promised.period == "contract" and not (contract.start and contract.end):
+                yield f"{contract.name}: a commitment over the contract needs the contract's `from` and `to`"
+            if promised.currency not in since:
+                yield f"{contract.name}: no rate of {promised.currency} under [[currencies]]"
+            elif contract.start < since[promised.currency]:
+                yield f"{contract.name}: its commitment begins before the first rate of {promised.currency} ({since[promised.currency]})"

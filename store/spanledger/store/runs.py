@@ -1,4 +1,4 @@
-"""Runs: the operations that correct the ledger as a whole (re-pricing, replay), each with its inputs, who asked for it, and why.
+"""Runs: the operations on the ledger as a whole (re-pricing, replay, settling commitments), each with its inputs, who asked for it, and why.
 
 A run is recorded in the transaction of the commit that books its entries, so neither is there without the other.
 """
@@ -15,8 +15,8 @@ from spanledger.enrich.money import atto_from_text, text_from_atto
 from spanledger.store.errors import QueryError
 from spanledger.store.metastore import Metastore
 
-RunKind = Literal["reprice", "replay"]
-PREFIXES: dict[RunKind, str] = {"reprice": "rp1-", "replay": "ry1-"}
+RunKind = Literal["reprice", "replay", "commitment"]
+PREFIXES: dict[RunKind, str] = {"reprice": "rp1-", "replay": "ry1-", "commitment": "cm1-"}
 
 
 class Run(NamedTuple):
