@@ -5,6 +5,26 @@ A step that has been released is never changed; what is new is a step of its own
 
 from __future__ import annotations
 
+
+def _logged(table: str, columns: str) -> str:
+    """Triggers that write every change of a table to `admin_log` (see admin_log.py), and rows that stand there already.
+
+    The log never changes what a released step wrote, so neither may this: a table with new columns gets new triggers in a new step.
+    """
+    old, new, row = (", ".join(column.replace("$", prefix) for column in columns.split(", ")) for prefix in ("OLD.", "NEW.", ""))
+    now = "CAST(strftime('%s', 'now') AS INTEGER)"
+    parts = [f"INSERT INTO admin_log (change) SELECT json_array('{table}', {now}, NULL, json_array({row})) FROM {table}"]  # noqa: S608 - our own names
+    for name, event, before, after in (
+        ("added", "INSERT", "NULL", f"json_array({new})"),
+        ("changed", "UPDATE", f"json_array({old})", f"json_array({new})"),
+        ("removed", "DELETE", f"json_array({old})", "NULL"),
+    ):
+        change = f"json_array('{table}', {now}, {before}, {after})"
+        insert = f"INSERT INTO admin_log (change) VALUES ({change})"  # noqa: S608 - our own names
+        parts.append(f"CREATE TRIGGER {table}_{name} AFTER {event} ON {table} BEGIN {insert}; END")
+    return "; ".join(parts)
+
+
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -189,6 +209,29 @@ MIGRATIONS: tuple[str, ...] = (
     INSERT INTO runs_of_all_kinds SELECT run_id, kind, inputs, actor, reason, entries, total_usd, committed_in, booked_ns FROM runs;
     DROP TABLE runs;
     ALTER TABLE runs_of_all_kinds RENAME TO runs
+    """,
+    "; ".join(
+        (
+            "CREATE TABLE admin_log (seq INTEGER PRIMARY KEY, change TEXT NOT NULL) STRICT",
+            _logged("keys", "$key_id, hex($secret_sha256), $authority, $tenant, $scopes, $name, $created_ns, $expires_ns, $revoked_ns"),
+            _logged("tenants", "$authority, $tenant_id, $name, $settings, $created_ns"),
+            _logged("tenant_facts", "$authority, $tenant_id, $attribute, $from_ns, $until_ns, $value"),
+            _logged("catalogs", "$catalog_id, $kind, $name, $source, $added_ns, length($body)"),
+            _logged("price_books", "$book_id, $base, $overlays, $terms"),
+            _logged("activations", "$revision, $book_id, $follows_shipped, $actor, $reason, $since_ns"),
+            _logged("runs", "$run_id, $kind, $inputs, $actor, $reason, $entries, $total_usd, $committed_in, $booked_ns"),
+            _logged("settings", "$name, $value"),
+            "CREATE TRIGGER admin_log_stays BEFORE DELETE ON admin_log BEGIN SELECT RAISE(ABORT, 'the log only grows'); END",
+            "CREATE TRIGGER admin_log_is_fixed BEFORE UPDATE ON admin_log BEGIN SELECT RAISE(ABORT, 'the log only grows'); END",
+        )
+    ),
+    """
+    CREATE TABLE pushes (
+        destination TEXT PRIMARY KEY,
+        entry_number INTEGER NOT NULL,
+        events INTEGER NOT NULL,
+        sent_ns INTEGER
+    ) STRICT
     """,
 )
 """Each entry takes the schema one version on; entries are only ever added."""
