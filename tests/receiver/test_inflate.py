@@ -51,3 +51,15 @@ def test_a_wrong_checksum_is_malformed() -> None:
     packed[-6] ^= 1
     with pytest.raises(MalformedRequest, match="gzip"):
         gunzip(bytes(packed), 1 << 20)
+
+
+def test_a_small_body_may_have_any_ratio_and_a_large_one_may_not() -> None:
+    assert gunzip(gzip.compress(bytes(1 << 20)), 64 << 20) == bytes(1 << 20)
+    with pytest.raises(TooLarge, match="200 times its size"):
+        gunzip(gzip.compress(bytes(2 << 20)), 64 << 20)
+    assert len(gunzip(gzip.compress(bytes(2 << 20)), 64 << 20, ratio_max=2000)) == 2 << 20
+
+
+def test_many_members_do_not_hide_a_ratio() -> None:
+    with pytest.raises(TooLarge, match="200 times its size"):
+        gunzip(gzip.compress(bytes(1 << 16)) * 64, 64 << 20)

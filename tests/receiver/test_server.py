@@ -146,7 +146,7 @@ def test_an_idle_connection_does_not_hold_up_a_stop(tmp_path: Path) -> None:
 
 def test_a_key_in_a_request_is_never_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     class FaultyPruner(Pruner):
-        def examine(self, request: bytes) -> object:  # type: ignore[override]
+        def examine(self, request: bytes, spans_max: int | None = None) -> object:  # type: ignore[override]
             raise ZeroDivisionError(request)
 
     keys = {"canary-key": Grant("k", "acme", None, frozenset({"ingest"}))}

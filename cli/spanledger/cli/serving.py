@@ -10,6 +10,7 @@ from pathlib import Path
 from spanledger.cli.config import load_config
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.log import LogFormat, start_logging
+from spanledger.cli.memory import give_memory_back
 from spanledger.cli.server import serving
 from spanledger.cli.settings import Layer, option_layer
 
@@ -23,6 +24,7 @@ def serve_until_told(data: Path, config_path: Path | None, grpc: str | None, htt
     options += [option_layer("receiver.http", http, "--http")] if http is not None else []
     config = load_config(config_path, options).config
     start_logging(log_format, "server")
+    give_memory_back()
     told = threading.Event()
 
     def tell(number: int, _frame: object) -> None:

@@ -127,9 +127,16 @@ class ReceiverConfig(BaseModel):
     http: AddressText | None = Field(default="127.0.0.1:4318", description="OTLP/HTTP, health and metrics; null turns it off.")
     content: Literal["prune", "keep"] = Field(default="prune", description="`keep` stores prompts and answers as they were sent.")
     max_request_mib: int = Field(default=64, ge=1, le=512, description="A request's size, after inflation too.")
-    max_in_flight_mib: int = Field(default=256, ge=1, description="Bodies held at once; more is answered with overload.")
+    max_in_flight_mib: int = Field(default=128, ge=1, description="Bodies held at once; more is answered with overload.")
+    max_inflation: int = Field(default=200, ge=2, description="How many times its size a compressed body beyond 1 MiB may become.")
+    large_request_kib: int = Field(
+        default=2048, ge=64, description="Larger requests (JSON: a quarter of it) are read in a process of their own, one at a time."
+    )
+    large_memory_mib: int = Field(
+        default=512, ge=128, description="Memory of that process; a request that takes more is refused as too large."
+    )
     max_waiting_requests: int = Field(default=512, ge=1, description="gRPC calls waiting for a thread; more is answered with overload.")
-    grpc_threads: int = Field(default=32, ge=1, le=512, description="gRPC calls handled at once.")
+    grpc_threads: int = Field(default=128, ge=1, le=512, description="gRPC calls handled at once.")
     http_threads: int = Field(default=4, ge=1, le=128, description="HTTP bodies inflated and pruned at once.")
     body_timeout_seconds: float = Field(default=30, gt=0, description="A request's body must have arrived within this time.")
     idle_timeout_seconds: float = Field(default=75, gt=0, description="An HTTP connection without a whole request head is closed.")
@@ -152,6 +159,11 @@ class ReceiverConfig(BaseModel):
     def request_bytes_max(self) -> int:
         """The largest request, in bytes."""
         return self.max_request_mib * _MIB
+
+    @property
+    def large_bytes(self) -> int:
+        """The size above which a request is read apart."""
+        return self.large_request_kib << 10
 
     @property
     def addresses(self) -> tuple[Address, ...]:

@@ -11,5 +11,9 @@ class TooLarge(ValueError):  # noqa: N818 - as above
     """The body is larger than the limit, as sent or after inflation."""
 
 
+class ManySpans(Exception):  # noqa: N818 - as above
+    """The request is small but holds so many spans that it is better read apart."""
+
+
 class UnsupportedEncoding(ValueError):  # noqa: N818 - as above
     """A content type or a compression that the server does not speak."""

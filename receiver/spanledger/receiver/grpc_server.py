@@ -17,7 +17,7 @@ from spanledger.enrich.grants import Grant
 from spanledger.receiver.admission import MALFORMED, NO_MESSAGE, NOT_FOUND, OVERLOADED, Admission, Refused, refused, secret_of
 from spanledger.receiver.answers import accepted_protobuf, status_of
 from spanledger.receiver.config import Address, ReceiverConfig
-from spanledger.receiver.intake import Intake
+from spanledger.receiver.intake import Intake, LargeRequest, Taken
 from spanledger.receiver.metrics import Metrics
 from spanledger.receiver.patience import Patience
 from spanledger.receiver.tls import TlsFiles
@@ -30,6 +30,11 @@ _NOT_SERVING = b"\x08\x02"
 _HEALTH_OF = (b"", b"\x0a%c%s" % (len(SERVICE), SERVICE.encode()))  # HealthCheckRequest{service}, for all and for the one here
 _STATUS_KEY = "grpc-status-details-bin"
 _RESPONSE_BYTES_MAX = 4 << 20
+_STREAMS_MAX = 128
+"""Calls at once on a connection; more wait at the client. Without it a flood of calls that are reset at once crowds out everybody else."""
+_NONE_AND_GZIP = 0b101  # deflate is the bit between
+_GZIP_MAGIC = b"\x1f\x8b"
+"""No request begins like this: it would be a field of a wire type that does not exist."""
 
 
 class _Pool(futures.ThreadPoolExecutor):
@@ -66,7 +71,7 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no 
         self._metrics = metrics
         self._pool = pool
         self.refusing = futures.ThreadPoolExecutor(2, thread_name_prefix="otlp-grpc-refuse")
-        self.patience = Patience(config.body_timeout_seconds)
+        self.patience = Patience(config.body_timeout_seconds, lambda: pool.pending >= config.grpc_threads)
         self.is_ready: Callable[[], bool] = lambda: True
 
     def service(self, handler_call_details: Any) -> Any:
@@ -91,13 +96,20 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no 
             request = self._receive(requests, context)
             with self._admission.hold(len(request)):
                 self._admission.check_running()
-                taken = self._intake.take(grant, request, "grpc")
+                taken = self._take(grant, request)
                 if taken.durable is not None:
                     taken.durable.result(self._config.ack_timeout_seconds)
         except Exception as error:  # noqa: BLE001 - as above
             self._abort(refused(error), context)
         self._metrics.add("requests_total", transport="grpc", outcome="accepted")
         return accepted_protobuf(taken.accepted)
+
+    def _take(self, grant: Grant, request: bytes) -> Taken:
+        is_gzip = request.startswith(_GZIP_MAGIC)
+        try:
+            return self._intake.take(grant, request, "grpc", is_gzip=is_gzip)
+        except LargeRequest:
+            return self._intake.take(grant, request, "grpc", is_gzip=is_gzip, apart=True)
 
     def _receive(self, requests: Iterator[bytes], context: Any) -> bytes:
         with self.patience.with_call(context) as waiting:
@@ -141,8 +153,11 @@ class GrpcServer:
             pool,
             handlers=[self._services],
             options=[
-                ("grpc.max_receive_message_length", config.request_bytes_max),  # of the inflated message too
+                ("grpc.max_receive_message_length", config.request_bytes_max),
+                ("grpc.compression_enabled_algorithms_bitset", _NONE_AND_GZIP),
+                ("grpc.per_message_decompression", 0),  # inflated with bounds in intake, not in whole by every thread at once
                 ("grpc.max_send_message_length", _RESPONSE_BYTES_MAX),
+                ("grpc.max_concurrent_streams", _STREAMS_MAX),
                 ("grpc.so_reuseport", 0),  # a second server on the port must fail, not take every other call
             ],
         )

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -29,9 +30,9 @@ from spanledger.receiver.admission import (
     secret_of,
 )
 from spanledger.receiver.answers import accepted_json, accepted_protobuf, status_json, status_of
+from spanledger.receiver.apart import WAITING_MAX
 from spanledger.receiver.config import Address, ReceiverConfig
-from spanledger.receiver.inflate import gunzip
-from spanledger.receiver.intake import Intake, Taken
+from spanledger.receiver.intake import Intake, LargeRequest, Taken
 from spanledger.receiver.metrics import Metrics
 from spanledger.receiver.tls import RELOAD_SECONDS, TlsFiles
 
@@ -59,6 +60,7 @@ class _Handler:
         self._intake = intake
         self._metrics = metrics
         self.pool = ThreadPoolExecutor(config.http_threads, thread_name_prefix="otlp-http")
+        self.large = ThreadPoolExecutor(WAITING_MAX + 1, thread_name_prefix="otlp-http-large")
         self.pages: dict[str, Callable[[], web.Response]] = {}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -90,40 +92,40 @@ class _Handler:
             raise Refused(UNSUPPORTED, "the content encoding must be gzip or none")
         with self._admission.hold() as held:
             body = await self._read(request, held)
-            taken = await self._in_thread(lambda: self._take(grant, body, content_type, encoding, held))
+            taken = await self._take(grant, body, content_type, encoding)
             if taken.durable is not None:
                 await asyncio.wait_for(asyncio.wrap_future(taken.durable), self._config.ack_timeout_seconds)
         self._metrics.add("requests_total", transport="http", outcome="accepted")
         encode = accepted_json if content_type == JSON else accepted_protobuf
         return web.Response(body=encode(taken.accepted), headers={"Content-Type": content_type})
 
-    async def _read(self, request: web.BaseRequest, held: Held) -> bytes:
+    async def _read(self, request: web.BaseRequest, held: Held) -> bytearray:
         """The body as sent, within the bounds of size and time."""
         bytes_max = self._config.request_bytes_max
         too_large = Refused(TOO_LARGE, f"the body is larger than {bytes_max} bytes")
         if (request.content_length or 0) > bytes_max:
             raise too_large
-        parts: list[bytes] = []
-        size_bytes = 0
+        body = bytearray()
         try:
             async with asyncio.timeout(self._config.body_timeout_seconds):
                 while part := await request.content.readany():
-                    size_bytes += len(part)
-                    if size_bytes > bytes_max:
+                    if len(body) + len(part) > bytes_max:
                         raise too_large
                     held.grow(len(part))
-                    parts.append(part)
+                    body += part
         except TimeoutError:
             raise Refused(SLOW, "the body took too long to arrive") from None
-        except web.RequestPayloadError as error:
+        except (web.RequestPayloadError, ConnectionError) as error:
             raise Refused(MALFORMED, "the body ended early or its transfer encoding is broken") from error
-        return b"".join(parts)
+        return body
 
-    def _take(self, grant: Any, body: bytes, content_type: str, encoding: str, held: Held) -> Taken:
-        if encoding == "gzip":
-            body = gunzip(body, self._config.request_bytes_max)
-            held.grow(len(body))
-        return self._intake.take(grant, body, "http", is_json=content_type == JSON)
+    async def _take(self, grant: Any, body: bytearray, content_type: str, encoding: str) -> Taken:
+        """Take a body in one of the usual threads, or in one of a few others when it turns out to be large."""
+        take = partial(self._intake.take, grant, body, "http", is_json=content_type == JSON, is_gzip=encoding == "gzip")
+        try:
+            return await self._in_thread(take)
+        except LargeRequest:
+            return await asyncio.get_running_loop().run_in_executor(self.large, partial(take, apart=True))
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self.pool, work)
@@ -233,4 +235,5 @@ class HttpServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        self._handler.pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._handler.pool, self._handler.large):
+            pool.shutdown(wait=False, cancel_futures=True)

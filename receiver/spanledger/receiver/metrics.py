@@ -13,6 +13,7 @@ _HELP = {
     "rejected_total": "Requests refused, by reason.",
     "quarantined_spans_total": "Spans accepted without a usable id.",
     "dropped_total": "What exceeded a bound and was dropped, by what it was.",
+    "large_requests_total": "Requests read in a process of their own because they are large.",
     "journal_bytes_total": "Bytes synced to the journal.",
     "journal_records_total": "Requests synced to the journal.",
 }

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
 from spanledger.enrich.kept import Kept
 from spanledger.receiver import projected
 from spanledger.receiver.bounds import Bounds, Pruned, decode
-from spanledger.receiver.errors import MalformedRequest
+from spanledger.receiver.errors import MalformedRequest, ManySpans
 from spanledger.receiver.prune_attributes import AttributePruner
 from spanledger.receiver.redact import Redactor, is_redacted
 
@@ -27,14 +27,24 @@ _MEMO_BYTES_MAX = 8192
 _SCHEMA_URL = re.compile(rb"https?://[A-Za-z0-9.-]{1,120}(?::[0-9]{1,5})?/schemas(?:/[A-Za-z0-9._-]{1,32}){1,3}")
 
 
+class Recipe(NamedTuple):
+    """What a pruner is made of, to make the same one in another process."""
+
+    kept: Kept
+    secret: bytes
+    keep_content: bool
+    bounds: Bounds
+
+
 class Pruner:
     """Prunes serialized ExportTraceServiceRequests. Safe to use from many threads.
 
     With `keep_content` requests pass as they are; they are still checked and counted.
     """
 
-    def __init__(self, kept: Kept, secret: bytes, keep_content: bool = False, *, bounds: Bounds | None = None) -> None:
+    def __init__(self, kept: Kept, secret: bytes, keep_content: bool = False, bounds: Bounds | None = None) -> None:
         self._bounds = bounds or Bounds()
+        self.recipe = Recipe(kept, secret, keep_content, self._bounds)
         self._keep_content = keep_content
         self._redactor = Redactor(secret)
         self._attributes = AttributePruner(kept, self._redactor, depth_max=self._bounds.depth)
@@ -50,18 +60,25 @@ class Pruner:
         """The pruned request. Raises MalformedRequest."""
         return self.examine(request).request
 
-    def examine(self, request: bytes) -> Pruned:
-        """The pruned request with what there is to report. Raises MalformedRequest."""
+    def examine(self, request: bytes, spans_max: int | None = None) -> Pruned:
+        """The pruned request with what there is to report. Raises MalformedRequest, or ManySpans if there are more than `spans_max`."""
         try:
-            return self._request(request)
+            return self._request(request, spans_max)
         except DecodeError as error:
             raise MalformedRequest("the body is not a serialized ExportTraceServiceRequest") from error
 
     # -- envelopes ------------------------------------------------------------------------------------------------------
 
-    def _request(self, data: bytes) -> Pruned:
+    def _request(self, data: bytes, spans_max: int | None) -> Pruned:
         found = Pruned()
         request = decode(data, self._bounds, found)
+        if (
+            spans_max is not None
+            and sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans) > spans_max
+        ):
+            raise ManySpans
+        if spans_max is not None and _spans_in(request) > spans_max:
+            raise ManySpans
         for resource_spans in request.resource_spans:
             for scope_spans in resource_spans.scope_spans:
                 found.spans += len(scope_spans.spans)
@@ -218,3 +235,7 @@ def _identified(span: Any) -> bool:
     return (
         len(trace_id) == 16 and len(span_id) == 8 and trace_id != _NO_TRACE and span_id != _NO_SPAN and len(span.parent_span_id) in (0, 8)
     )
+
+
+def _spans_in(request: Any) -> int:
+    return sum(len(scope_spans.spans) for resource_spans in request.resource_spans for scope_spans in resource_spans.scope_spans)

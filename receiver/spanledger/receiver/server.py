@@ -61,7 +61,7 @@ class Receiver:
         self._running = False
         self._has_keys = has_keys
         self._admission = Admission(config, find_key, has_keys)
-        intake = Intake(journal, pruner, now_ns, self.metrics)
+        self._intake = intake = Intake(journal, pruner, now_ns, self.metrics, config)
         tls = TlsFiles(config.tls) if config.tls is not None else None
         self._grpc = GrpcServer(config, self._admission, intake, self.metrics, tls) if config.grpc else None
         self._http = HttpServer(config, self._admission, intake, self.metrics, tls) if config.http else None
@@ -97,6 +97,7 @@ class Receiver:
             self._http.stop(grace_seconds)
         if grpc_stopped is not None:
             grpc_stopped()
+        self._intake.close()
 
     def is_ready(self) -> bool:
         """Whether a request would be taken now."""
