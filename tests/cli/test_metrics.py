@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from spanledger.cli.metrics import archive_metrics, worker_metrics
+from spanledger.cli.metrics import archive_metrics, forward_metrics, worker_metrics
 from spanledger.cli.worker import Stats
+from spanledger.store.forwarding import ForwardState
 
 
 def test_figures_have_help_type_and_value_and_no_labels() -> None:
@@ -29,3 +30,14 @@ def test_large_positions_keep_their_digits() -> None:
 
 def test_the_size_of_the_archive() -> None:
     assert archive_metrics(3, 4096).splitlines()[2::3] == ["spanledger_archive_segments 3", "spanledger_archive_bytes 4096"]
+
+
+def test_how_far_costs_have_been_sent_on() -> None:
+    lines = forward_metrics(ForwardState(7, 0, error="away", failing_since_ns=10**9, rejected=1), 10, 3 * 10**9).splitlines()
+    assert lines[2::3] == [
+        "spanledger_forward_entries_total 7",
+        "spanledger_forward_rejected_entries_total 1",
+        "spanledger_forward_lag_entries 3",
+        "spanledger_forward_failing_seconds 2",
+    ]
+    assert forward_metrics(None, 10, 0) == ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from spanledger.cli.forward_config import ForwardConfig
 from spanledger.cli.settings import Layer, Loaded, from_environment
 from spanledger.enrich.config import EnrichConfig
 from spanledger.receiver.config import ReceiverConfig
@@ -35,6 +36,7 @@ class Config(BaseModel):
     enrich: EnrichConfig = Field(default_factory=EnrichConfig, description="Payers, dialects and settlement.")
     store: StoreConfig = Field(default_factory=StoreConfig, description="The ledger's files.")
     worker: WorkerConfig = Field(default_factory=WorkerConfig, description="From journal to ledger.")
+    forward: ForwardConfig = Field(default_factory=ForwardConfig, description="Costs sent on as OTLP logs and metrics.")
 
     @model_validator(mode="before")
     @classmethod

@@ -31,6 +31,8 @@ COMMANDS: dict[str, str] = {
     "tenants": "Plans, departments and parents of tenants, with dates.",
     "config": "Show and check the configuration.",
     "export": "Export the ledger to a folder or an object store.",
+    "forward": "Costs sent on as OTLP logs and metrics: how far, and from where again.",
+    "push": "Tell a billing system what its customers owe, one usage event for each entry they pay.",
     "backup": "Copy the data folder, also that of a running server.",
     "restore": "Make a data folder of a backup, with every file checked against its digest.",
     "verify": "Whether the ledger is what was booked, by its hash chain.",

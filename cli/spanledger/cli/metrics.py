@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spanledger.cli.worker import Stats
+from spanledger.store.forwarding import ForwardState
 
 _FIGURES = (
     ("worker_spans_total", "counter", "spans", "Spans read since the worker started."),
@@ -42,4 +43,21 @@ def archive_metrics(segments: int, size_bytes: int) -> str:
     )
     return "".join(
         f"# HELP spanledger_{name} {text}\n# TYPE spanledger_{name} gauge\nspanledger_{name} {value}\n" for name, text, value in figures
+    )
+
+
+def forward_metrics(state: ForwardState | None, entries_total: int, now_ns: int) -> str:
+    """How far the sending on of costs is behind; nothing where it has never begun."""
+    if state is None:
+        return ""
+    failing = 0.0 if state.failing_since_ns is None else (now_ns - state.failing_since_ns) / 1e9
+    figures = (
+        ("forward_entries_total", "counter", "Ledger entries sent on.", float(state.entry_number)),
+        ("forward_rejected_entries_total", "counter", "Entries that the receiver refused for good.", float(state.rejected)),
+        ("forward_lag_entries", "gauge", "Ledger entries that are not sent on yet.", float(max(0, entries_total - state.entry_number))),
+        ("forward_failing_seconds", "gauge", "How long nothing could be sent on; 0 while it works.", max(0.0, failing)),
+    )
+    return "".join(
+        f"# HELP spanledger_{name} {text}\n# TYPE spanledger_{name} {kind}\nspanledger_{name} {value:.15g}\n"
+        for name, kind, text, value in figures
     )

@@ -12,14 +12,16 @@ from typing import NamedTuple
 
 from spanledger.cli.config import Config
 from spanledger.cli.folder import DataFolder, ServerInfo
+from spanledger.cli.forward_config import ForwardConfig
 from spanledger.cli.log import LogFormat
-from spanledger.cli.metrics import archive_metrics, worker_metrics
+from spanledger.cli.metrics import archive_metrics, forward_metrics, worker_metrics
 from spanledger.cli.parts import open_journal, pruner_for
 from spanledger.cli.supervisor import Supervisor
 from spanledger.receiver.archived import archived_bytes
 from spanledger.receiver.config import parse_address
 from spanledger.receiver.journal import Journal
 from spanledger.receiver.server import Receiver
+from spanledger.store.forwarding import read_state
 from spanledger.store.keys import Keys
 from spanledger.store.metastore import Metastore
 
@@ -53,7 +55,7 @@ def serving(folder: DataFolder, config: Config, log_format: LogFormat = LogForma
             pruner,
             keys.find_key,
             has_keys=keys.has_keys,
-            extra_metrics=lambda: _metrics(folder, supervisor, journal),
+            extra_metrics=lambda: _metrics(folder, supervisor, journal, config.forward),
         )
         supervisor.start()
         stack.callback(_drain, supervisor, journal, config.worker.drain_seconds)
@@ -67,9 +69,13 @@ def serving(folder: DataFolder, config: Config, log_format: LogFormat = LogForma
         _log.info("stopping: no new spans are accepted")
 
 
-def _metrics(folder: DataFolder, supervisor: Supervisor, journal: Journal) -> str:
+def _metrics(folder: DataFolder, supervisor: Supervisor, journal: Journal, forward: ForwardConfig) -> str:
     worker = worker_metrics(supervisor.stats, journal.position, supervisor.restarts, supervisor.pid is not None)
-    return worker + archive_metrics(*archived_bytes(folder.archive))
+    told = worker + archive_metrics(*archived_bytes(folder.archive))
+    if forward.endpoint is None:
+        return told
+    with closing(Metastore.open(folder.path, read_only=True)) as store:
+        return told + forward_metrics(read_state(store), store.last_commit().entries_total, time.time_ns())
 
 
 def _committed_position(folder: DataFolder) -> int:

@@ -20,6 +20,7 @@ from typing import Any
 from spanledger.cli.config import Config
 from spanledger.cli.errors import debug_wanted
 from spanledger.cli.folder import DataFolder
+from spanledger.cli.forward import Forwarder
 from spanledger.cli.log import LogFormat, start_logging
 from spanledger.cli.notary import Notary
 from spanledger.cli.parts import OpenWorker
@@ -87,6 +88,8 @@ def main() -> int:
         tidier.start()
         notary = Notary(folder.path, config.store.proof)
         notary.start()
+        forwarder = Forwarder(folder.path, config.forward)
+        forwarder.start()
         teller = _Teller()
 
         def between(stats: Stats) -> None:
@@ -96,6 +99,7 @@ def main() -> int:
         worker.run(lambda: orders.drain_to is not None, lambda: orders.drain_to or 0, between=between)
         tidier.stop()
         notary.stop()
+        forwarder.stop()
         tell(worker.stats)
     gc.unfreeze()  # or extension modules would report at exit what they cannot clear away
     return 0

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from spanledger.enrich.events import CostEvent
-from spanledger.store.ledger import Ledger
 from spanledger.store.metastore import Metastore
 from spanledger.store.migrations import MIGRATIONS
 
@@ -79,6 +79,11 @@ def _update(connection: sqlite3.Connection, state: ForwardState, condition: str,
     return connection.execute(sql, (*state, state.since_ns, *bound)).rowcount == 1
 
 
+def _texts(totals: Totals) -> str:
+    """Numbers as texts: money in atto-USD does not fit what JSON readers and SQLite hold."""
+    return json.dumps({name: str(value) for name, value in totals.items()})
+
+
 def read_totals(store: Metastore) -> dict[Series, Totals]:
     """What has been sent, added up by series."""
     rows = store.connection.execute("SELECT series, totals FROM forward_totals")
@@ -88,13 +93,13 @@ def read_totals(store: Metastore) -> dict[Series, Totals]:
 class EntryReader:
     """Reads entries by their numbers, in their order. Remembers which numbers lie in which file, so that going on reads little."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, data_dir: Path, store: Metastore) -> None:
+        self._data_dir, self._store = data_dir, store
         self._ranges: dict[str, tuple[int, int]] = {}
 
     def head(self) -> int:
         """The number of the last entry."""
-        return self._ledger.metastore.last_commit().entries_total
+        return self._store.last_commit().entries_total
 
     def read(self, after: int, up_to: int) -> list[tuple[int, CostEvent]]:
         """The entries behind number `after` up to and including `up_to`, with their numbers.
@@ -108,8 +113,7 @@ class EntryReader:
 
         chosen = [("entry_number", ">", after), ("entry_number", "<=", up_to)]
         tables = [
-            pq.read_table(self._ledger.data_dir / path, filters=chosen, partitioning=None, schema=SCHEMA)
-            for path in self._files(after, up_to)
+            pq.read_table(self._data_dir / path, filters=chosen, partitioning=None, schema=SCHEMA) for path in self._files(after, up_to)
         ]
         events = from_table(pa.concat_tables(tables)) if tables else []
         if len(events) != up_to - after:
@@ -118,7 +122,7 @@ class EntryReader:
 
     def _files(self, after: int, up_to: int) -> Iterator[str]:
         """The files that may hold these entries. A file that compaction made later holds what came before it, too."""
-        connection = self._ledger.metastore.connection
+        connection = self._store.connection
         first = _commit_behind(connection, after)
         live = [
             path
@@ -135,7 +139,7 @@ class EntryReader:
     def _range(self, path: str) -> tuple[int, int]:
         import pyarrow.parquet as pq  # see files.write_parquet
 
-        with pq.ParquetFile(self._ledger.data_dir / path) as file:
+        with pq.ParquetFile(self._data_dir / path) as file:
             metadata = file.metadata
         leaf = next(n for n in range(metadata.num_columns) if metadata.schema.column(n).path == "entry_number")
         found = [metadata.row_group(n).column(leaf).statistics for n in range(metadata.num_row_groups)]
