@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from spanledger.store.config import StoreConfig
@@ -27,6 +28,29 @@ def test_an_empty_ledger_has_the_columns_of_a_full_one(tmp_path: Path) -> None:
         assert [name for name, _ in empty[0]] == [*(field.name for field in EVENT_FIELDS), "event_date"]
         assert [name for name, _ in empty[1]] == [*(field.name for field in SPAN_FIELDS), "event_date"]
         assert not any(kind in ("DOUBLE", "FLOAT") for table in empty for _, kind in table), "no float anywhere near money"
+
+
+def _as_written_before_there_were_links(folder: Path) -> None:
+    """Take the columns that spans gained later out of every file there is."""
+    for path in folder.rglob("spans/**/*.parquet"):
+        pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["links", "reread_in", "reread_to"]), path)
+
+
+def test_span_files_from_before_a_column_came_are_read_beside_newer_ones(tmp_path: Path) -> None:
+    linked = reading(2)._replace(links=((b"t" * 16, b"s" * 8),))
+    with Ledger.open(tmp_path) as ledger:
+
+        def links() -> list[tuple[str, object]]:
+            with snapshot(ledger, spans=True) as connection:
+                return connection.execute("SELECT span_id, links FROM spans ORDER BY start_ns, span_id").fetchall()
+
+        ledger.commit([], [reading(1)], position=1, open_position=0, booked_ns=NOON)
+        new = links()
+        _as_written_before_there_were_links(tmp_path)
+        assert links() == new == [(new[0][0], None)]  # old files alone
+        ledger.commit([], [linked], position=2, open_position=0, booked_ns=NOON)
+        assert sorted(found for _, found in links() if found) == [[f"{(b't' * 16).hex()}:{(b's' * 8).hex()}"]]
+        assert len(links()) == 2
 
 
 def test_files_outside_of_the_window_are_not_opened(tmp_path: Path) -> None:

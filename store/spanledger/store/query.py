@@ -16,7 +16,7 @@ from spanledger.store.files import DataFile
 from spanledger.store.ledger import Ledger
 from spanledger.store.rereads import STANDING_SQL
 from spanledger.store.runs import list_runs
-from spanledger.store.schema import EVENT_FIELDS, SPAN_FIELDS, Field, sql_schema
+from spanledger.store.schema import EVENT_FIELDS, SPAN_FIELDS, SQL_TYPES, Field, sql_schema
 from spanledger.store.viewer import UNSEEN, narrow
 
 Range = tuple[int | None, int | None]
@@ -83,8 +83,11 @@ def _add_view(connection: duckdb.DuckDBPyConnection, ledger: Ledger, name: str, 
     if files:
         paths = [str((ledger.data_dir / file.path).resolve()) for file in files]
         # Hive partitioning is off: a folder above ours may be called kind=x, and would take the place of the column.
-        files_of_it = connection.read_parquet(paths, hive_partitioning=False, filename=True)
-        columns = ", ".join(field.name for field in fields)
+        # Spans gained columns: older files lack them, and a column that all files lack is NULL.
+        grown = fields is SPAN_FIELDS
+        files_of_it = connection.read_parquet(paths, hive_partitioning=False, filename=True, union_by_name=grown)
+        there = set(files_of_it.columns) if grown else {field.name for field in fields}
+        columns = ", ".join(field.name if field.name in there else f"NULL::{SQL_TYPES[field.type]} AS {field.name}" for field in fields)
         files_of_it.project(f"{columns}, {_EVENT_DATE} AS event_date").create_view(name)
     else:
         connection.execute(f"CREATE TABLE {name} ({sql_schema(fields)}, event_date DATE)")
