@@ -14,7 +14,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spanledger.cli.archive_anchor import archive_line
 from spanledger.cli.errors import UserError
+from spanledger.store.admin_log import admin_line
 from spanledger.store.chain import Head, read_head
 from spanledger.store.checkpoints import KEY_NAME, keep, kept, load_key, make_note, read_note, verifier_key
 from spanledger.store.config import ProofConfig
@@ -45,8 +47,10 @@ def sign_checkpoint(data: Path, key_file: Path | None, now_ns: int) -> Signed:
             raise ChainError("this ledger has no hash chain yet: it gets one when it is next written to")
         _check_past(data, store, head)
         entries = store.last_commit().entries_total
+        more = admin_line(connection)
+    more |= archive_line(data)
     key = load_key(key_file or data / KEY_NAME, create=key_file is None)
-    note = make_note(head, key, entries, now_ns)
+    note = make_note(head, key, entries, now_ns, more)
     path = keep(data, head.size, note)
     return Signed(note, path, verifier_key(f"spanledger/{head.ledger}", key), head.size)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from spanledger.cli.access import open_ledger
+from spanledger.cli.archive_anchor import check_archive_list
 from spanledger.cli.errors import EXIT_FAILURE, UserError
 from spanledger.cli.options import Format
 from spanledger.cli.render import to_json, visible, write_rows
 from spanledger.enrich.money import text_from_atto
 from spanledger.store.checkpoints import Checkpoint, kept, read_note
+from spanledger.store.errors import ChainError
 from spanledger.store.findings import Finding
 from spanledger.store.proofs import Verdict, proof_text, prove, read_proof, verify_proof
 from spanledger.store.verify import Progress, Verified, verify
@@ -39,6 +41,8 @@ def verify_folder(
     given = [checkpoint_of(path, key) for path in checkpoints]
     with _progress() as progress:
         found = verify(data, full=full, checkpoints=given, trusted_key=trusted_key(key), progress=progress)
+    archived = [*check_archive_list(data, [*given, *_kept(data)])]
+    found = found._replace(findings=(*found.findings, *archived), findings_total=found.findings_total + len(archived))
     if deep:
         from spanledger.cli.deep_verify import verify_deep  # with it comes all that reads spans
 
@@ -48,6 +52,13 @@ def verify_folder(
         found = found._replace(findings=(*found.findings, *deeper.findings), findings_total=found.findings_total + deeper.findings_total)
     _write(found, given, output)
     return 0 if found.is_fine else EXIT_FAILURE
+
+
+def _kept(data: Path) -> Iterator[Checkpoint]:
+    """The checkpoints kept in the folder that can be read; of the others verification tells."""
+    for path in kept(data):
+        with suppress(ChainError, OSError, ValueError):
+            yield read_note(path.read_text("utf-8"))
 
 
 def _write(found: Verified, given: Sequence[Checkpoint], output: Format) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from spanledger.store import merkle
+from spanledger.store.admin_log import log_head
 from spanledger.store.chain_records import NO_RECORD, ChainRecord, make_record, parse_line
 from spanledger.store.crash import crash_point
 from spanledger.store.errors import ChainError, LedgerFencedError
@@ -84,7 +85,13 @@ def append(data_dir: Path, connection: sqlite3.Connection, commit: Commit, rows:
     head = read_head(connection)
     if head is None or head.commit != commit.number - 1:
         raise ChainError(f"the chain ends at commit {head.commit if head else 'none'}, so commit {commit.number} cannot follow")
-    _add(data_dir, connection, head, make_record(head.ledger, head.size, "commit", commit, rows, head.chain_hash), commit.number)
+    try:
+        before = parse_line(head.line).details.admin
+    except ChainError:  # `verify` tells of it; booking goes on
+        before = None
+    admin = log_head(connection, before)
+    record = make_record(head.ledger, head.size, "commit", commit, rows, head.chain_hash, admin)
+    _add(data_dir, connection, head, record, commit.number)
     crash_point("chain_written")
 
 
@@ -176,7 +183,7 @@ def begin(data_dir: Path, store: Metastore) -> None:
         store.connection.executemany("UPDATE files SET sha256 = ? WHERE path = ? AND sha256 IS NULL", digests)
         store.sign_files()
         ledger = secrets.token_hex(16)
-        record = make_record(ledger, 0, "start", last, rows, NO_RECORD)
+        record = make_record(ledger, 0, "start", last, rows, NO_RECORD, log_head(store.connection))
         _add(data_dir, store.connection, Head(ledger, last.number, Frontier(), NO_RECORD, 0, b""), record, last.number)
 
 

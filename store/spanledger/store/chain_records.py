@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from spanledger.store import merkle
+from spanledger.store.admin_log import LogHead
 from spanledger.store.errors import ChainError
 from spanledger.store.metastore import Commit
 from spanledger.store.seal import Sealed
@@ -38,12 +39,15 @@ class Core(NamedTuple):
 
 
 class Details(NamedTuple):
-    """The part of a record that stays with the ledger: the commit as the metastore has it, and sums in atto-USD."""
+    """The part of a record that stays with the ledger: the commit as the metastore has it, sums in atto-USD, and how far the log of
+    administrative changes went (None: there was none yet).
+    """
 
     commit: Commit
     payers: int
     sums: Mapping[str, int]
     catalogs: tuple[str, ...]
+    admin: LogHead | None
 
 
 class ChainRecord(NamedTuple):
@@ -79,7 +83,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
-def make_record(ledger: str, seq: int, kind: str, commit: Commit, sealed: Sealed, prev: bytes) -> ChainRecord:
+def make_record(ledger: str, seq: int, kind: str, commit: Commit, sealed: Sealed, prev: bytes, admin: LogHead) -> ChainRecord:
     """The record of a commit, or of all commits up to this one."""
     details = {
         "salt": secrets.token_hex(16),
@@ -87,6 +91,7 @@ def make_record(ledger: str, seq: int, kind: str, commit: Commit, sealed: Sealed
         "payers": sealed.payers,
         "sums": {name: str(value) for name, value in sealed.sums.items()},
         "catalogs": [*sealed.catalogs],
+        "admin": {"size": admin.size, "hash": admin.hash.hex()},
     }
     details_bytes = _json(details)
     core = {
@@ -127,7 +132,10 @@ def parse_details(data: bytes) -> Details:
         commit = Commit(*(said[name] for name in Commit._fields))
         if not all(type(value) is int for value in (*commit, said["payers"])):
             raise ChainError("the details of a record are damaged")
-        return Details(commit, said["payers"], {str(k): int(v) for k, v in said["sums"].items()}, tuple(map(str, said["catalogs"])))
+        admin = said.get("admin")
+        log = None if admin is None else LogHead(int(admin["size"]), bytes.fromhex(admin["hash"]))
+        sums = {str(name): int(value) for name, value in said["sums"].items()}
+        return Details(commit, said["payers"], sums, tuple(map(str, said["catalogs"])), log)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ChainError("the details of a record are damaged") from error
 

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from spanledger.store import merkle
@@ -91,12 +92,13 @@ def _key_id(name: str, public: bytes) -> bytes:
     return hashlib.sha256(name.encode() + b"\n" + public).digest()[:4]
 
 
-def make_note(head: Head, key: Ed25519PrivateKey, entries: int, now_ns: int) -> str:
-    """A signed checkpoint of the log as it ends now."""
+def make_note(head: Head, key: Ed25519PrivateKey, entries: int, now_ns: int, more: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A signed checkpoint of the log as it ends now; `more` are further lines, by their first word."""
     name = _ORIGIN + head.ledger
     vkey = verifier_key(name, key)
     lines = [name, str(head.size), base64.b64encode(head.frontier.root).decode()]
-    lines += [f"commit {head.commit}", f"entries {entries}", f"time {rfc3339(now_ns)}", f"key {vkey}"]
+    lines += [f"commit {head.commit}", f"entries {entries}", f"time {rfc3339(now_ns)}"]
+    lines += [*(f"{word} {said}" for word, said in more.items()), f"key {vkey}"]
     text = "\n".join(lines) + "\n"
     signature = bytes.fromhex(vkey.split("+")[1]) + key.sign(text.encode())
     return f"{text}\n— {name} {base64.b64encode(signature).decode()}\n"

@@ -65,6 +65,16 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def statements(script: str) -> Iterator[str]:
+    """The SQL statements of a migration, one at a time; one that makes a trigger has semicolons of its own."""
+    found = ""
+    for part in filter(str.strip, script.split(";")):
+        found += part + ";"
+        if sqlite3.complete_statement(found):
+            yield found
+            found = ""
+
+
 class _FileGoneError(Exception):
     """A file that was to be replaced is not live any more."""
 
@@ -108,7 +118,7 @@ class Metastore:
             return
         with self.transaction():
             for number in range(self.schema_version, len(MIGRATIONS)):
-                for statement in filter(str.strip, MIGRATIONS[number].split(";")):
+                for statement in statements(MIGRATIONS[number]):
                     self.connection.execute(statement)
                 self.connection.execute(f"PRAGMA user_version = {number + 1:d}")
 

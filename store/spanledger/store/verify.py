@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from spanledger.store.checkpoints import Checkpoint, kept, read_note
 from spanledger.store.errors import ChainError
 from spanledger.store.findings import Finding, Findings
+from spanledger.store.verify_admin import check_admin
 from spanledger.store.verify_chain import Walked, walk
 from spanledger.store.verify_files import FilesChecked, check_files
 from spanledger.store.verify_rows import RowsChecked, check_rows
@@ -85,7 +86,8 @@ def _verify(data_dir: Path, full: bool, given: Sequence[Checkpoint], trusted_key
             _check_database(connection, findings, full=full)
             checkpoints = [*given, *_kept_checkpoints(data_dir, trusted_key, findings)]
             progress.begin("chain", 0)
-            walked = walk(data_dir, connection, checkpoints, findings)
+            admin = check_admin(connection, checkpoints, findings)
+            walked = walk(data_dir, connection, checkpoints, findings, admin or ())
             rows = file_rows(connection)
             total = connection.execute("SELECT coalesce(max(entries_total), 0) FROM commits").fetchone()[0]
         except sqlite3.Error as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spanledger.store import merkle
+from spanledger.store.admin_log import LogHead
 from spanledger.store.chain import FILE_RECORDS, Head, chain_files, file_name, full_roots, read_head, read_lines
 from spanledger.store.chain_records import NO_RECORD, ChainRecord, chain_hash, parse_line
 from spanledger.store.checkpoints import Checkpoint
@@ -43,8 +44,11 @@ class Walked(NamedTuple):
 class _Walk:
     """Goes through the chain once, from its start."""
 
-    def __init__(self, findings: Findings, head: Head, checkpoints: Sequence[Checkpoint], roots: Mapping[int, Any]) -> None:
-        self._findings, self._head, self._roots = findings, head, roots
+    def __init__(
+        self, findings: Findings, head: Head, checkpoints: Sequence[Checkpoint], roots: Mapping[int, Any], admin: Sequence[bytes]
+    ) -> None:
+        self._findings, self._head, self._roots, self._admin = findings, head, roots, admin
+        self._admin_size = 0
         self._checkpoints: dict[int, list[Checkpoint]] = {}
         for checkpoint in checkpoints:
             self._checkpoints.setdefault(checkpoint.size, []).append(checkpoint)
@@ -91,6 +95,8 @@ class _Walk:
         else:
             for name in Commit._fields if seq else ("number", "position", "entries_total"):  # the first record sums up many commits
                 findings.compare(f"commit {said.number}", f"{name} in the metastore", getattr(said, name), getattr(commit, name))
+        if details.admin is not None:
+            self._check_admin(where, details.admin)
         first, last = said.entries_total - said.event_rows, said.entries_total
         if self._is_total_known:
             fine &= findings.compare(where, "the number of entries before it", self._total, first)
@@ -98,6 +104,16 @@ class _Walk:
         for name, value in details.sums.items():
             self.sums[name] = self.sums.get(name, 0) + value
         self.sealed.append(Sealed(said.number, first + 1, last, core.row_version, core.batch, details.sums) if fine else None)
+
+    def _check_admin(self, where: str, said: LogHead) -> None:
+        """The log of administrative changes must have been, at this record, what it says; it never gets shorter."""
+        if not self._admin_size <= said.size < len(self._admin):
+            there = f"{self._admin_size} to {len(self._admin) - 1}"
+            self._findings.add(where, "the admin log is shorter than it was then", said.size, there)
+        elif self._admin[said.size] != said.hash:
+            problem = "the admin log was rewritten: its changes up to there are not those of then"
+            self._findings.add(where, problem, said.hash, self._admin[said.size])
+        self._admin_size = max(self._admin_size, said.size)
 
     def _grow(self, seq: int, leaf: bytes) -> None:
         self.frontier, self._block = self.frontier.add(leaf), self._block.add(leaf)
@@ -128,8 +144,13 @@ class _Walk:
                     self._findings.add(f"checkpoint of {size} records", problem, size, self.frontier.size)
 
 
-def walk(data_dir: Path, connection: sqlite3.Connection, checkpoints: Sequence[Checkpoint], findings: Findings) -> Walked:
-    """Go through the chain of a ledger, its commits and checkpoints. What is wrong goes to `findings`."""
+def walk(
+    data_dir: Path, connection: sqlite3.Connection, checkpoints: Sequence[Checkpoint], findings: Findings, admin: Sequence[bytes] = ()
+) -> Walked:
+    """Go through the chain of a ledger, its commits and checkpoints; `admin` are the hashes of the admin log by its length.
+
+    What is wrong goes to `findings`.
+    """
     try:
         head = read_head(connection)
     except ChainError as error:
@@ -139,7 +160,7 @@ def walk(data_dir: Path, connection: sqlite3.Connection, checkpoints: Sequence[C
         if not findings.total:
             findings.add("chain", "this ledger has no hash chain: it is from before there was one, and has not been written to since")
         return Walked(0, 0, merkle.EMPTY_ROOT, [], {})
-    taking = _Walk(findings, head, checkpoints, full_roots(connection))
+    taking = _Walk(findings, head, checkpoints, full_roots(connection), admin)
     end = 0
     commits = _commits(connection, head.commit - (head.size - 1), findings)
     for seq, line in read_lines(data_dir, 0, head.size):
