@@ -10,7 +10,7 @@ from spanledger.store.compact import Compactor
 from spanledger.store.config import StoreConfig
 from spanledger.store.ledger import Ledger
 from spanledger.store.noted import any_seekers, stored_keys
-from tests.store.samples import DAY_NS, NOON, plain, reading
+from tests.store.samples import DAY_NS, NOON, event, plain, reading
 
 TODAY = NOON // DAY_NS
 A, B = ("default", b"a" * 16), ("default", b"b" * 16)
@@ -66,3 +66,30 @@ def test_a_chargeless_trace_that_others_link_to_is_kept_by_compaction(tmp_path: 
         found = ledger.traces({("default", r.trace_id): {TODAY} for r in (request, stranger, job)})
         assert {key[1] for key in found} == {request.trace_id, job.trace_id}
         assert found["default", job.trace_id].readings == (job,)
+
+
+def test_what_a_trace_noted_goes_with_its_spans(tmp_path: Path) -> None:
+    """Chargeless traces are dropped after a day here; of the two sessions only the first has a trace left that looks for its payers."""
+    dropped, kept = plain(1), reading(2)
+    gone, here = ("default", dropped.trace_id), ("default", kept.trace_id)
+    other = ("default", "s2")
+    says = ("tenant", "acme", dropped.trace_id)
+    notes = Notes({5: {(gone, TODAY), (here, TODAY)}, session_key(SESSION): {(here, TODAY)}}, {SESSION: {says}, other: {says}})
+    with Ledger.open(tmp_path) as ledger:
+        ledger.commit([event(2)], [dropped, kept], position=9, open_position=9, booked_ns=NOON, notes=notes)
+        compactor = Compactor(tmp_path, StoreConfig(chargeless_days=1))
+        compactor.run(NOON + DAY_NS // 2)
+        assert set(ledger.seekers([5])) == {(gone, TODAY), (here, TODAY)}  # not yet
+        assert compactor.run(NOON + 3 * DAY_NS).spans_dropped == 1
+        assert set(ledger.seekers([5])) == {(here, TODAY)}
+        assert ledger.claims([SESSION, other]) == {SESSION: {says}}
+
+
+def test_a_trace_with_a_span_in_another_file_keeps_its_notes(tmp_path: Path) -> None:
+    first, later = plain(1), plain(1)._replace(span_id=b"l" * 8, received_ns=NOON + 3 * DAY_NS, position=20)
+    key = ("default", first.trace_id)
+    with Ledger.open(tmp_path) as ledger:
+        ledger.commit([], [first], position=9, open_position=9, booked_ns=NOON, notes=Notes({5: {(key, TODAY)}}))
+        ledger.commit([], [later], position=21, open_position=21, booked_ns=NOON + 3 * DAY_NS)
+        assert Compactor(tmp_path, StoreConfig(chargeless_days=1)).run(NOON + 3 * DAY_NS + 1).spans_dropped == 1
+        assert set(ledger.seekers([5])) == {(key, TODAY)}

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanledger.enrich.notes import linked_trace_key
+from spanledger.enrich.open_traces import TraceKey
 from spanledger.store.config import StoreConfig
 from spanledger.store.crash import crash_point
 from spanledger.store.days import DAY_NS, days_to_search
@@ -25,7 +26,7 @@ from spanledger.store.errors import LedgerBusyError
 from spanledger.store.files import TABLES, DataFile, Table, data_files, partition_path, sync_folders, write_data_file
 from spanledger.store.index import IndexCache, Keys, trace_keys, trace_keys_of
 from spanledger.store.metastore import Metastore
-from spanledger.store.noted import any_seekers, stored_keys
+from spanledger.store.noted import any_notes, any_seekers, forget, stored_keys
 from spanledger.store.rereads import without_replaced
 from spanledger.store.schema import SCHEMA_VERSION
 
@@ -94,7 +95,7 @@ class Compactor:
                 break
             store.take_lease(LEASE, self._holder, LEASE_SECONDS)
             name = f"{partition_path(table, day)}/{PREFIX}{epoch:08d}-{now_ns:019d}-{number:06d}.parquet"
-            rows, dropped = self._merged(store, table, files, now_ns)
+            read, rows = self._merged(store, table, files, now_ns)
             new = [self._write(name, table, day, rows, files, now_ns)] if rows.num_rows else []
             sync_folders(self._root, (file.path for file in new))
             crash_point("compacted")
@@ -104,8 +105,10 @@ class Compactor:
                     files_merged=done.files_merged + len(files),
                     files_written=done.files_written + len(new),
                     rows=done.rows + rows.num_rows,
-                    spans_dropped=done.spans_dropped + dropped,
+                    spans_dropped=done.spans_dropped + read.num_rows - rows.num_rows,
                 )
+                if table == "spans" and rows.num_rows < read.num_rows and any_notes(store.connection):
+                    forget(store, self._gone(store, read, rows))
             else:
                 for file in new:
                     (self._root / file.path).unlink()
@@ -159,8 +162,8 @@ class Compactor:
     def _to_prune(file: DataFile, cutoff_ns: int | None) -> bool:
         return cutoff_ns is not None and file.table == "spans" and not file.is_pruned and file.received_ns_max < cutoff_ns
 
-    def _merged(self, store: Metastore, table: Table, files: list[DataFile], now_ns: int) -> tuple[pa.Table, int]:
-        """The rows of the files in the order of compacted files, and how many were dropped."""
+    def _merged(self, store: Metastore, table: Table, files: list[DataFile], now_ns: int) -> tuple[pa.Table, pa.Table]:
+        """The rows of the files, and those to keep in the order of compacted files."""
         import pyarrow as pa  # see files.write_parquet
         import pyarrow.parquet as pq  # as above
 
@@ -172,7 +175,7 @@ class Compactor:
         kept = rows if table == "events" else without_replaced(rows)
         if all(self._to_prune(file, self._prune_before_ns(now_ns)) for file in files):
             kept = self._without_chargeless(store, kept, files)
-        return kept.sort_by(ORDER[table]), rows.num_rows - kept.num_rows
+        return rows, kept.sort_by(ORDER[table])
 
     def _without_chargeless(self, store: Metastore, rows: pa.Table, files: Iterable[DataFile]) -> pa.Table:
         """The rows of traces that have an entry in the ledger, or a span that may be told of elsewhere (it has a link key), or that others
@@ -197,6 +200,22 @@ class Compactor:
         # What a trace that is still open may need is never dropped.
         keep |= rows.column("position").to_numpy() >= store.last_commit().open_position
         return rows.filter(pa.array(keep))
+
+    def _gone(self, store: Metastore, before: pa.Table, after: pa.Table) -> set[TraceKey]:
+        """The traces of `before` of which no span is stored any more; none that is known to lie on days apart."""
+        left = set(zip(after.column("authority").to_pylist(), after.column("trace_id").to_pylist(), strict=True))
+        days: dict[TraceKey, set[int]] = {}
+        starts = (start_ns // DAY_NS for start_ns in before.column("start_ns").to_pylist())
+        for *key, day in zip(before.column("authority").to_pylist(), before.column("trace_id").to_pylist(), starts, strict=True):
+            if (trace := (key[0], key[1])) not in left:
+                days.setdefault(trace, set()).add(day)
+        wide = store.wide_ids()
+        found = [trace for trace in days if trace[1] not in wide]
+        keys = trace_keys(b"".join(trace_id for _, trace_id in found))
+        stored = np.zeros(len(found), np.bool_)
+        for file in store.live_files("spans", days=days_to_search(day for trace in found for day in days[trace])):
+            stored |= np.isin(keys, self._indexes.get(file).traces.keys)
+        return {trace for trace, there in zip(found, stored.tolist(), strict=True) if not there}
 
     def _write(self, path: str, table: Table, day: int, rows: pa.Table, files: list[DataFile], now_ns: int) -> DataFile:
         cutoff = self._prune_before_ns(now_ns)

@@ -1,6 +1,7 @@
 """Who looks for payers beyond its own trace, and what sessions claim, in the metastore: small rows beside the spans.
 
-A trace with links or a session without a tenant costs about fifty bytes, a session with a tenant about a hundred. Texts are bytes here:
+A trace with links or a session without a tenant costs about fifty bytes, a session with a tenant about a hundred; compaction forgets
+those of traces whose spans it drops. Texts are bytes here:
 an id out of JSON may hold what SQLite's text cannot.
 """
 
@@ -10,8 +11,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING
 
-from spanledger.enrich.notes import SEEKERS_MAX, Claim, Notes, Seeker, Session
+from spanledger.enrich.notes import SEEKERS_MAX, Claim, Notes, Seeker, Session, session_key
+from spanledger.enrich.open_traces import TraceKey
+
+if TYPE_CHECKING:
+    from spanledger.store.metastore import Metastore
 
 _FOUND = "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM seekers WHERE key = value)"
 _SEEKERS = "SELECT authority, trace_id, day FROM seekers WHERE key = ? ORDER BY trace_id, authority, day LIMIT ?"
@@ -26,6 +32,11 @@ def add_notes(connection: sqlite3.Connection, notes: Notes) -> None:
         connection.execute("DELETE FROM session_claims WHERE authority = ? AND session = ?", at)
         rows = [(*at, field, _bytes(value), trace_id) for field, value, trace_id in claims]
         connection.executemany("INSERT INTO session_claims VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def any_notes(connection: sqlite3.Connection) -> bool:
+    """Whether anything was ever noted."""
+    return any_seekers(connection) or connection.execute("SELECT 1 FROM session_claims LIMIT 1").fetchone() is not None
 
 
 def any_seekers(connection: sqlite3.Connection) -> bool:
@@ -53,6 +64,27 @@ def stored_claims(connection: sqlite3.Connection, sessions: Iterable[Session]) -
         if claims := {(field, _text(value), trace_id) for field, value, trace_id in rows}:
             found[authority, session] = claims
     return found
+
+
+def forget(store: Metastore, traces: AbstractSet[TraceKey]) -> int:
+    """Forget what traces noted whose spans are stored no longer; gives how many notes.
+
+    A claim stays while any trace of its session looks for payers: what is booked for that must not change by the age of a stranger.
+    """
+    connection = store.connection
+    seekers = [row for row in connection.execute("SELECT key, trace_id, authority, day FROM seekers") if (row[2], row[1]) in traces]
+    said = connection.execute("SELECT authority, session, field, value, trace_id FROM session_claims")
+    claims = [row for row in said if (row[0], row[4]) in traces]
+    if not seekers and not claims:
+        return 0
+    with store.transaction():
+        connection.executemany("DELETE FROM seekers WHERE key = ? AND trace_id = ? AND authority = ? AND day = ?", seekers)
+        keys = {row[:2]: session_key((row[0], _text(row[1]))) for row in claims}
+        sought = set(stored_keys(connection, set(keys.values())))
+        claims = [row for row in claims if keys[row[:2]] not in sought]
+        sql = "DELETE FROM session_claims WHERE authority = ? AND session = ? AND field = ? AND value = ? AND trace_id = ?"
+        connection.executemany(sql, claims)
+    return len(seekers) + len(claims)
 
 
 def _bytes(text: str) -> bytes:
