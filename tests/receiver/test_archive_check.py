@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spanledger.receiver.archive_check import check_archive
-from spanledger.receiver.archived import manifests
+from spanledger.receiver.archived import LIST_NAME, manifests
 from tests.receiver.archives import fill, tidy
 
 
@@ -31,6 +31,19 @@ def test_an_untouched_archive_has_no_fault(data: Path) -> None:
     assert (state.segments, state.records, state.start) == (3, 3, 0)
     assert read[-1] == sum(manifest.packed_bytes for manifest in manifests(data / "archive"))
     assert len(state.head) == 64
+
+
+def test_a_segment_that_is_only_half_archived_is_no_fault(data: Path) -> None:
+    """The server died after the manifest and before the line in the list: the journal still has the segment."""
+    listed = (data / "archive" / LIST_NAME).read_bytes()
+    fill(data, 3)
+    lying = {path: path.read_bytes() for path in (data / "journal").glob("*.seg")}
+    tidy(data)
+    (data / "archive" / LIST_NAME).write_bytes(listed)
+    assert any("is not in the list" in fault for fault in faults(data)), "the control: nothing has it but the archive"
+    for path, whole in lying.items():
+        path.write_bytes(whole)
+    assert faults(data) == []
 
 
 def test_every_flipped_byte_of_every_file_is_found(data: Path) -> None:

@@ -63,7 +63,7 @@ def check_archive(archive: Path, journal: Path, progress: Callable[[int], None] 
         read += manifest.packed_bytes
         if progress is not None:
             progress(read)
-    faults += _strangers(archive, listed)
+    faults += _strangers(archive, journal, listed)
     faults += _holes(sound, journal)
     return ArchiveState(
         len(sound),
@@ -105,9 +105,9 @@ def _check_frames(data: memoryview, start: int) -> None:
         offset += frames.check(data, offset, start + offset)
 
 
-def _strangers(archive: Path, listed: ListFile) -> Iterator[ArchiveFault]:
-    """Segments that nobody listed: put there by hand, or by a list that was cut."""
-    known, removed = listed.current(), listed.removed()
+def _strangers(archive: Path, journal: Path, listed: ListFile) -> Iterator[ArchiveFault]:
+    """Segments that nobody listed: put there by hand, or by a list that was cut. One that still lies in the journal is only half archived."""
+    known, removed = listed.current(), {*listed.removed()} | {each.start for each in segments.list_segments(journal)}
     for path in sorted(archive.glob("*.json")) if archive.is_dir() else ():
         if path.stem.isdecimal() and int(path.stem) not in known and int(path.stem) not in removed:
             yield ArchiveFault(path.name, "is not in the list")
