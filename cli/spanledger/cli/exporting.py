@@ -7,25 +7,43 @@ from pathlib import Path
 
 import typer
 
+from spanledger.cli.errors import UsageMistake
 from spanledger.cli.options import Chosen
 from spanledger.cli.progress import rows_progress
-from spanledger.store.export.export import Request, export
-from spanledger.store.export.shapes import shape_named
+from spanledger.store.export.billing import SYSTEMS, Selection, without_amount
+from spanledger.store.export.export import Request, billing_shape, export
+from spanledger.store.export.shapes import SHAPES, shape_named
 from spanledger.store.export.targets import target_of
 from spanledger.store.ledger import Ledger
 from spanledger.store.times import rfc3339
 
 
-def export_to(data: Path, where: str, shape: str, form: str, *, since_last: bool, file_bytes: int, filters: Chosen) -> None:
+def request_for(shape: str, form: str | None, *, since_last: bool, file_bytes: int, filters: Chosen, billed: tuple[str, str, str]) -> Request:
+    """What is asked for, checked. `billed` is the authority, the amount and the meter of a billing system's events."""
+    if shape not in (*SHAPES, *SYSTEMS):
+        raise UsageMistake(f"there is no shape {shape!r}; there are {', '.join((*SHAPES, *SYSTEMS))}")
+    if shape in SHAPES:
+        return Request(shape_named(shape), form or "parquet", since_last, filters, file_bytes)
+    if form not in (None, "jsonl"):
+        raise UsageMistake(f"{shape} takes JSON Lines: leave --format out")
+    if filters:
+        raise UsageMistake("what a billing system is told is of all tenants: leave the filters out")
+    return Request(billing_shape(shape), "jsonl", since_last, {}, file_bytes, Selection(*billed))
+
+
+def export_to(data: Path, where: str, request: Request) -> None:
     """Export and say how much, on standard error: what is asked for is in the target."""
-    request = Request(shape_named(shape), form, since_last, filters, file_bytes)
+    shape = request.shape.name
     target = target_of(where)
     ledger = Ledger.open(data, read_only=True)
     try:
         with rows_progress(f"exporting {shape}") as progress:
             done = export(ledger, target, request, now_text=rfc3339(time.time_ns()), progress=progress)
+        missing = 0 if request.bill is None else without_amount(ledger, request.bill, done.first_entry, done.last_entry)
     finally:
         ledger.close()
+    if missing and request.bill is not None:
+        typer.echo(f"{missing} billable calls have no {request.bill.amount}, and are not in it: `spanledger doctor` says why", err=True)
     if done.last_entry < done.first_entry:
         typer.echo(f"nothing new for {target.name}/{shape}", err=True)
         return

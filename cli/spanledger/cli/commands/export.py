@@ -30,12 +30,22 @@ def export(
         typer.Option("--to", metavar="PLACE", help="A folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX."),
     ],
     data: options.Data = options.DEFAULT_DATA,
-    shape: Annotated[str, typer.Option(metavar="SHAPE", help="What a row is: events, lines or hourly.")] = "events",
-    form: Annotated[FileFormat, typer.Option("--format", help="How the files are written.")] = FileFormat.parquet,
+    shape: Annotated[
+        str, typer.Option(metavar="SHAPE", help="What a row is: events, lines, hourly; or what a billing system is told: stripe, orb, …")
+    ] = "events",
+    form: Annotated[
+        FileFormat | None,
+        typer.Option("--format", help="How the files are written; billing systems take jsonl.", show_default="parquet"),
+    ] = None,
     since_last: Annotated[
         bool, typer.Option("--since-last", help="Only what was booked since the last export to this place; the first time, everything.")
     ] = False,
     file_mb: Annotated[int, typer.Option(min=1, max=4096, metavar="MB", help="About how large a file may get.")] = 128,
+    meter: Annotated[str, typer.Option(metavar="NAME", help="For billing systems: the name of the meter or event there.")] = "llm_usage",
+    amount: Annotated[
+        str, typer.Option(metavar="COLUMN", help="For billing systems: customer_price_usd, or cost_usd.")
+    ] = "customer_price_usd",
+    authority: Annotated[str, typer.Option(metavar="NAME", help="For billing systems: the account whose tenants are billed.")] = "default",
     *,
     chosen: Chosen,
 ) -> None:
@@ -53,6 +63,8 @@ def export(
 
       spanledger export --to ./acme --tenant acme --shape hourly --format csv
     """
-    from spanledger.cli.exporting import export_to
+    from spanledger.cli.exporting import export_to, request_for
 
-    export_to(options.existing_data(data), to, shape, form.value, since_last=since_last, file_bytes=file_mb << 20, filters=chosen)
+    billed = (authority, amount, meter)
+    request = request_for(shape, form and form.value, since_last=since_last, file_bytes=file_mb << 20, filters=chosen, billed=billed)
+    export_to(options.existing_data(data), to, request)

@@ -7,6 +7,7 @@ from, so the same increment is the same files with the same bytes whenever it is
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
@@ -14,6 +15,7 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from spanledger.store.conditions import NO_FILTERS, Conditions, Filters, conditions
+from spanledger.store.export.billing import SYSTEMS, Selection, bill_payload, bills
 from spanledger.store.export.manifests import Increment, Written, begin, finish, last_increment, pending_increment, pending_path
 from spanledger.store.export.shapes import Shape, arrow_schema
 from spanledger.store.export.targets import ExportError, Target
@@ -50,10 +52,13 @@ class Request(NamedTuple):
     since_last: bool = False
     filters: Filters = NO_FILTERS
     file_bytes: int = FILE_BYTES
+    bill: Selection | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:
         """What all increments of a target must have in common."""
+        if self.bill is not None:
+            return {"format": self.form, **self.bill._asdict()}
         return {"format": self.form, "filters": {name: value for name, value in sorted(self.filters.items()) if value is not None}}
 
 
@@ -128,6 +133,17 @@ def _check(target: Target, there: Increment, request: Request, here: str) -> Non
 
 def _make(ledger: Ledger, target: Target, request: Request, increment: Increment, now_text: str, progress: Progress | None) -> Exported:
     begin(target, increment)
+    write = _write_rows if request.bill is None else _write_bills
+    files, cost = write(ledger, target, request, increment, progress)
+    finish(target, increment, files, cost, now_text)
+    rows, size = sum(file.rows for file in files), sum(file.size for file in files)
+    return Exported(increment.first_entry, increment.last_entry, rows, len(files), size, cost)
+
+
+def _write_rows(
+    ledger: Ledger, target: Target, request: Request, increment: Increment, progress: Progress | None
+) -> tuple[list[Written], Decimal | None]:
+    """The files of an increment of a shape, day by day, and what its entries cost."""
     files: list[Written] = []
     where = conditions(EVERYTHING, request.filters)
     where.add("entry_number BETWEEN $first_entry AND $last_entry", first_entry=increment.first_entry, last_entry=increment.last_entry)
@@ -142,10 +158,34 @@ def _make(ledger: Ledger, target: Target, request: Request, increment: Increment
             taken += entries
             if progress is not None:
                 progress(taken, total)
-    cost = _total(cost for _, _, cost in days)
-    finish(target, increment, files, cost, now_text)
-    rows, size = sum(file.rows for file in files), sum(file.size for file in files)
-    return Exported(increment.first_entry, increment.last_entry, rows, len(files), size, cost)
+    return files, _total(cost for _, _, cost in days)
+
+
+def _write_bills(
+    ledger: Ledger, target: Target, request: Request, increment: Increment, progress: Progress | None
+) -> tuple[list[Written], Decimal | None]:
+    """The files of an increment of a billing system's events, in the order of booking, and what they add up to."""
+    system, chosen = SYSTEMS[request.shape.name], request.bill
+    if chosen is None:
+        raise ValueError("a billing system's events need to be told whose")
+    files: list[Written] = []
+    cost: Decimal | None = None
+    waiting = bills(ledger, system, chosen, increment.first_entry, increment.last_entry)
+    bill = next(waiting, None)
+    while bill is not None:
+        path = f"{system.name}/part-{increment.first_entry:012d}-{increment.last_entry:012d}-{len(files):04d}.jsonl"
+        rows = 0
+        with target.write(path) as file:
+            out = _Counted(file)
+            while bill is not None and out.size < request.file_bytes:
+                out.write((json.dumps(bill_payload(system, chosen, increment.ledger_id, bill), ensure_ascii=False) + "\n").encode())
+                cost = _total((cost, bill.amount_usd))
+                rows += 1
+                if progress is not None:
+                    progress(bill.entry_number - increment.first_entry + 1, increment.last_entry - increment.first_entry + 1)
+                bill = next(waiting, None)
+        files.append(Written(path, rows, out.size, out.digest.hexdigest()))
+    return files, cost
 
 
 def _write_day(
@@ -216,6 +256,11 @@ class _Counted:
 def _sum(one: Exported, other: Exported) -> Exported:
     cost = _total((one.cost_usd, other.cost_usd))
     return Exported(one.first_entry, other.last_entry, one.rows + other.rows, one.files + other.files, one.size + other.size, cost)
+
+
+def billing_shape(system: str) -> Shape:
+    """What stands for a billing system's events where a shape is asked for: they have no columns, but a system's own form."""
+    return Shape(system, 1, SYSTEMS[system].doc, (), "", "")
 
 
 def _total(costs: Iterable[Decimal | None]) -> Decimal | None:
