@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from spanledger.store.checkpoints import Checkpoint, kept, read_note
-from spanledger.store.errors import ChainError
+from spanledger.store.errors import ChainError, LedgerNotFoundError
 from spanledger.store.findings import Finding, Findings
 from spanledger.store.verify_admin import check_admin
 from spanledger.store.verify_chain import Walked, walk
@@ -81,25 +81,34 @@ def _was_compacted(data_dir: Path, found: Verified) -> bool:
 
 def _verify(data_dir: Path, full: bool, given: Sequence[Checkpoint], trusted_key: str | None, progress: Progress) -> Verified:
     findings = Findings()
-    with snapshot_of(data_dir) as connection:
-        try:
-            _check_database(connection, findings, full=full)
-            checkpoints = [*given, *_kept_checkpoints(data_dir, trusted_key, findings)]
-            progress.begin("chain", 0)
-            admin = check_admin(connection, checkpoints, findings)
-            walked = walk(data_dir, connection, checkpoints, findings, admin or ())
-            rows = file_rows(connection)
-            total = connection.execute("SELECT coalesce(max(entries_total), 0) FROM commits").fetchone()[0]
-        except sqlite3.Error as error:
-            findings.add("meta.sqlite", f"cannot be read: {error}")
-            return _result(full, None, Walked(0, 0, b"", [], {}), None, None, (), findings)
-        ledger = _ledger_id(connection)
-        progress.begin("files", sum(row.size for row in rows if row.is_live))
-        files = check_files(data_dir, rows, total, findings, progress.step)
-        checked = None
-        if full:
-            progress.begin("entries", total)
-            checked = check_rows(data_dir, files, walked.sealed, findings, progress.step)
+    try:
+        with snapshot_of(data_dir) as connection:
+            return _verify_snapshot(data_dir, connection, full, given, trusted_key, progress, findings)
+    except LedgerNotFoundError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged database can hold anything anywhere, and that is the finding
+        findings.add("meta.sqlite", f"cannot be read as a ledger's: {type(error).__name__}: {error}")
+        return _result(full, None, Walked(0, 0, b"", [], {}), None, None, (), findings)
+
+
+def _verify_snapshot(
+    data_dir: Path, connection: sqlite3.Connection, full: bool, given: Sequence[Checkpoint], trusted_key: str | None,
+    progress: Progress, findings: Findings,
+) -> Verified:  # fmt: skip
+    _check_database(connection, findings, full=full)
+    checkpoints = [*given, *_kept_checkpoints(data_dir, trusted_key, findings)]
+    progress.begin("chain", 0)
+    admin = check_admin(connection, checkpoints, findings)
+    walked = walk(data_dir, connection, checkpoints, findings, admin or ())
+    rows = file_rows(connection)
+    total = connection.execute("SELECT coalesce(max(entries_total), 0) FROM commits").fetchone()[0]
+    ledger = _ledger_id(connection)
+    progress.begin("files", sum(row.size for row in rows if row.is_live))
+    files = check_files(data_dir, rows, total, findings, progress.step)
+    checked = None
+    if full:
+        progress.begin("entries", total)
+        checked = check_rows(data_dir, files, walked.sealed, findings, progress.step)
     return _result(full, ledger, walked, files, checked, checkpoints, findings)
 
 

@@ -97,7 +97,7 @@ def check_schema(connection: sqlite3.Connection, findings: Findings) -> None:
         wanted, found = _objects(fresh), _objects(connection)
     finally:
         fresh.close()
-    for name in sorted(wanted.keys() | found.keys()):
+    for name in sorted(wanted.keys() | found.keys(), key=str):
         if wanted.get(name) != found.get(name):
             findings.add(
                 "meta.sqlite", f"{name[0]} {name[1]} is not as this version makes it", wanted.get(name, "none"), found.get(name, "none")
