@@ -14,7 +14,8 @@ _IDENTITY = (
     *("response_id", "trace_id", "span_id"),
 )
 _PAYER = ("tenant", "share", "user", "session", "workflow", "agent", "feature", "environment")
-_PART = ("event_id", "tenant", "share", "customer_price_usd", "billable")
+_PART = ("event_id", "tenant", "share", "customer_price_usd", "billable", "customer_note")
+_LINE = ("unit", "quantity", "amount", "per", "customer_price_usd", "arithmetic", "agreed", "effective_from", "effective_to")
 _BOOKED = ("booked", "kind", "event_id", "ref_event_id", "customer_price_usd", "reason")
 _EVIDENCE = ("received", "prompt_hmac", "proof")
 _TOTALS = (
@@ -41,11 +42,15 @@ def for_customer(document: Mapping[str, Any]) -> dict[str, Any]:
         "identity": _only(document["identity"], _IDENTITY),
         "payers": [_only(payer, _PAYER) for payer in document["payers"]],
         "usage": document["usage"],
-        "price": {"parts": [_only(part, _PART) for part in price["parts"]], "customer_price_usd": price.get("customer_price_usd")},
+        "price": {"parts": [_part(part) for part in price["parts"]], "customer_price_usd": price.get("customer_price_usd")},
         "suppressed": [_only(span, ("span_id",)) for span in document["suppressed"]],
         "history": [{**entry, "ref_event_id": entry["ref_event_id"] if entry["ref_event_id"] in own else None} for entry in history],
         "evidence": _only(document["evidence"], _EVIDENCE),
     }
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_only(part, _PART), "customer_lines": [_only(line, _LINE) for line in part.get("customer_lines", ())]}
 
 
 def cell_for_customer(document: Mapping[str, Any]) -> dict[str, Any]:

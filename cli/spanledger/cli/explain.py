@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spanledger.cli.access import open_ledger, sees_folder
+from spanledger.cli.customer_lines import customer_line_finder
 from spanledger.cli.disclosure import cell_for_customer, for_customer, of_tenant
 from spanledger.cli.errors import UsageMistake, UserError
-from spanledger.cli.explaining import Entry, FindPlace, FindRate, RateInfo, RunInfo, explain_charge
+from spanledger.cli.explaining import Entry, FindCustomerLines, FindPlace, FindRate, RateInfo, RunInfo, explain_charge
 from spanledger.cli.explanation_pages import cell_page, charge_blocks, charge_page, charge_title, line_page
 from spanledger.cli.options import Chosen
 from spanledger.cli.pages import Heading, Page, page_markdown, page_text
@@ -50,6 +51,7 @@ class _Sources(NamedTuple):
     find_rate: FindRate
     runs: Mapping[str, RunInfo]
     find_place: FindPlace
+    find_customer_lines: FindCustomerLines
 
 
 def explanations(data: Path, identifier: str) -> list[dict[str, Any]]:
@@ -60,10 +62,11 @@ def explanations(data: Path, identifier: str) -> list[dict[str, Any]]:
 
 
 def _sources(ledger: Ledger) -> _Sources:
+    charged = customer_line_finder(ledger.metastore)
     if not sees_folder():  # what people wrote about a run, and what they call their price lists, may name others
-        return _Sources(_unlisted(rate_finder(ledger.metastore)), {}, partial(_place, ledger))
+        return _Sources(_unlisted(rate_finder(ledger.metastore)), {}, partial(_place, ledger), charged)
     runs = {run.run_id: RunInfo(run.actor, run.reason) for run in list_runs(ledger.metastore)}
-    return _Sources(rate_finder(ledger.metastore), runs, partial(_place, ledger))
+    return _Sources(rate_finder(ledger.metastore), runs, partial(_place, ledger), charged)
 
 
 def _unlisted(find_rate: FindRate) -> FindRate:

@@ -38,6 +38,9 @@ FindRate = Callable[[str, Entry], RateInfo | None]
 FindPlace = Callable[[Entry], str | None]
 """Says where in the hash chain an entry stands; None where the ledger has no chain."""
 
+FindCustomerLines = Callable[[Entry, Entry], Sequence[Mapping[str, Any]]]
+"""The lines of what the payer of a charge is charged, by the prices that the second entry names; none where they are not known."""
+
 _USAGE = (
     ("input_tokens", None),
     ("cache_read_tokens", "input_tokens"),
@@ -94,6 +97,7 @@ def explain_charge(
     find_rate: FindRate,
     runs: Mapping[str, RunInfo] = MappingProxyType({}),
     find_place: FindPlace = lambda _: None,
+    find_customer_lines: FindCustomerLines = lambda _charge, _by: (),
 ) -> dict[str, Any]:
     """The explanation of one span's charge: its entries in booking order, and the spans of its trace by id."""
     live = current(history)
@@ -105,7 +109,7 @@ def explain_charge(
         "identity": _identity(entry, spans.get(entry["span_id"])),
         "payers": [_payer(charge) for charge in charges],
         "usage": _usage(charges),
-        "price": _price(parts, find_rate),
+        "price": _price(parts, find_rate, find_customer_lines),
         "suppressed": [_suppressed(span_id, spans) for span_id in entry["suppressed_span_ids"]],
         "history": [_booked(each, runs) for each in history],
         "evidence": {**_evidence(entry), "proof": find_place(entry)},
@@ -159,12 +163,12 @@ def _usage(charges: Sequence[Entry]) -> dict[str, Any]:
     }
 
 
-def _price(parts: Sequence[Part], find_rate: FindRate) -> dict[str, Any]:
+def _price(parts: Sequence[Part], find_rate: FindRate, find_customer_lines: FindCustomerLines) -> dict[str, Any]:
     every = [entry for part in parts for entry in part.entries]
     totals = {name: total(entry[name] for entry in every if entry[name] is not None) for name in _PRICES}
     known = all(part.charge["cost_usd"] is not None for part in parts)
     return {
-        "parts": [_part(part, find_rate) for part in parts],
+        "parts": [{**_part(part, find_rate), **_charged(part, find_customer_lines)} for part in parts],
         "total_usd": total(entry["cost_usd"] for entry in every if entry["cost_usd"] is not None) if known else None,
         **{name: value for name, value in totals.items() if value is not None},
     }
@@ -188,6 +192,22 @@ def _part(part: Part, find_rate: FindRate) -> dict[str, Any]:
         **{name: total(entry[name] for entry in part.entries if entry[name] is not None) for name in _PRICES},
         "billable": charge["customer_billable"],
     }
+
+
+def _charged(part: Part, find_lines: FindCustomerLines) -> dict[str, Any]:
+    """The lines of a part's customer price, or why they cannot be shown: they must add up to what is booked."""
+    charge, latest = part.charge, part.entries[-1]
+    booked = total(entry["customer_price_usd"] for entry in part.entries if entry["customer_price_usd"] is not None)
+    if booked is None:
+        return {"customer_lines": [], "customer_note": None}
+    if charge["split_weight"] is not None:
+        note = f"share {charge['split_weight']} of a call that several pay for: it is priced as a whole and divided by weight"
+        return {"customer_lines": [], "customer_note": note}
+    lines = find_lines(charge, latest)
+    if lines and total(line["customer_price_usd"] for line in lines) == booked:
+        return {"customer_lines": list(lines), "customer_note": None}
+    note = "not billed" if not charge["customer_billable"] else "the rates it was made of are not at hand"
+    return {"customer_lines": [], "customer_note": note}
 
 
 def _line_key(line: Entry) -> tuple[Any, ...]:

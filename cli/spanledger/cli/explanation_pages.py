@@ -116,11 +116,23 @@ def _dates(line: Document) -> str | None:
 def _customer_price(price: Document) -> Iterator[Block]:
     items = []
     for part in price["parts"]:
-        amount = "no price" if part["customer_price_usd"] is None else f"{part['customer_price_usd']} USD"
-        items.append(Item(amount if part["billable"] else f"{amount}, not billed"))
+        lines, amount = part["customer_lines"], "no price" if part["customer_price_usd"] is None else f"{part['customer_price_usd']} USD"
+        items += [Item(f"{line['unit']}: {line['arithmetic']} USD", _agreed(line)) for line in lines]
+        if len(lines) > 1:
+            amount = f"{' + '.join(line['customer_price_usd'] for line in lines)} = {amount}"
+        if len(lines) != 1:
+            note = None if not part["billable"] else part["customer_note"]
+            items.append(Item(amount if part["billable"] else f"{amount}, not billed", note))
     if len(items) > 1 and price["customer_price_usd"] is not None:
         items.append(Item(f"together {price['customer_price_usd']} USD"))
     yield Items(items)
+
+
+def _agreed(line: Document) -> str:
+    """How a customer's rate is made, as far as it is his to know, and when it holds."""
+    begins, ends = line["effective_from"], line["effective_to"]
+    dates = [f"from {begins}" if begins else None, f"until {ends}" if ends else None]
+    return ", ".join(each for each in (line["agreed"], *dates) if each)
 
 
 def _suppressed(span: Document) -> str:

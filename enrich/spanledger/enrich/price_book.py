@@ -20,7 +20,7 @@ from spanledger.enrich.commitments import Commitment, commitments_of
 from spanledger.enrich.metered_terms import customer_price
 from spanledger.enrich.meters import METERED, Meter, MeteredPrices
 from spanledger.enrich.plans import Plan, Resolution
-from spanledger.enrich.price import NO_USAGE, Catalog, Flat, Priced, ShownModel, ShownRate, flat_of, price_agreed
+from spanledger.enrich.price import NO_USAGE, Catalog, Flat, Priced, ShownModel, ShownRate, flat_of, price_agreed, price_by
 from spanledger.enrich.price_lint import AmbiguousRateError, ambiguities
 from spanledger.enrich.rates import Found, find, lookup_names, service_tier
 from spanledger.enrich.records import Call
@@ -50,6 +50,21 @@ class Quote(NamedTuple):
     from_ns: int
     to_ns: int
     flat: Flat | None
+
+
+class CustomerLine(NamedTuple):
+    """A line of what a customer is charged, as he may see it. `published` and `factor` make its amount, where the agreement is a percentage
+    on the published price; else both are empty, for what the amount is made of is the company's own business."""
+
+    unit: str
+    quantity: int
+    amount: str
+    per: int
+    price_usd: int
+    published: str
+    factor: str
+    effective_from: str
+    effective_to: str
 
 
 class _Deal(NamedTuple):
@@ -133,6 +148,26 @@ class PriceBook:
             min(deal.to_ns, *(way.latest[1] for way in ways)),
             flat_of(listing, paid, customer),
         )
+
+    def customer_lines(self, call: Call, start_ns: int, tenant: str | None = None) -> tuple[CustomerLine, ...]:
+        """The lines of the customer price in `price`, which they sum to; none where it has none, and for what a meter counted."""
+        agreements, usage = self._agreements, call.usage
+        if agreements is None or usage is None or call.usage_basis.startswith(METERED):
+            return ()
+        quote = self.quote(call, start_ns, tenant)
+        charged = price_by(quote.customer, usage) if quote.customer is not None else None
+        if charged is None or charged.cost_usd is None:
+            return ()
+        items = {item.identity: item for item in agreements.customers}
+        listed = {line.unit: line.amount for line in price_by(quote.listed, usage).lines}
+        found = []
+        for unit, quantity, rate_id, amount, per, cost_usd in charged.lines:
+            agreed = rate_id.rpartition("*")[2]
+            item, source = items.get(agreed), agreements.sources[agreed]
+            on_list = item is not None and item.basis == "list" and unit in listed
+            published, factor = (listed[unit], item.factor) if on_list and item is not None else ("", "")
+            found.append(CustomerLine(unit, quantity, amount, per, cost_usd, published, factor, source.effective_from, source.effective_to))
+        return tuple(found)
 
     def contracts_for(self, call: Call, at_ns: int, tenant: str | None = None) -> list[Matched]:
         """The contracts that are for a call, whenever they hold; the names of models are those of that time."""
