@@ -18,7 +18,9 @@ from spanledger.store.ledger import Ledger
 from spanledger.store.times import rfc3339
 
 
-def request_for(shape: str, form: str | None, *, since_last: bool, file_bytes: int, filters: Chosen, billed: tuple[str, str, str]) -> Request:
+def request_for(
+    shape: str, form: str | None, *, since_last: bool, file_bytes: int, filters: Chosen, billed: tuple[str, str, str]
+) -> Request:
     """What is asked for, checked. `billed` is the authority, the amount and the meter of a billing system's events."""
     if shape not in (*SHAPES, *SYSTEMS):
         raise UsageMistake(f"there is no shape {shape!r}; there are {', '.join((*SHAPES, *SYSTEMS))}")
