@@ -1,4 +1,4 @@
-"""An OTLP receiver of logs and metrics on loopback, over gRPC and HTTP, that can be told to fail: what spanledger sends on arrives here."""
+"""An OTLP receiver on loopback, over gRPC and HTTP, that can be told to fail: what spanledger sends on arrives here."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-REQUESTS = {"logs": ExportLogsServiceRequest, "metrics": ExportMetricsServiceRequest}
+REQUESTS = {"logs": ExportLogsServiceRequest, "metrics": ExportMetricsServiceRequest, "traces": ExportTraceServiceRequest}
+ANSWERS = {"logs": ExportLogsServiceResponse, "metrics": ExportMetricsServiceResponse, "traces": ExportTraceServiceResponse}
+SERVICES = {"LogsService": "logs", "MetricsService": "metrics", "TraceService": "traces"}
 
 
 class Sink:
@@ -46,7 +50,7 @@ class Sink:
             if self.after_taking > 0:
                 self.after_taking -= 1
                 return None
-        answer: Any = ExportLogsServiceResponse() if signal == "logs" else ExportMetricsServiceResponse()
+        answer: Any = ANSWERS[signal]()
         if signal == "logs" and self.rejecting:
             answer.partial_success.rejected_log_records = self.rejecting
             answer.partial_success.error_message = "too old"
@@ -55,8 +59,13 @@ class Sink:
 
     def records(self) -> list[LogRecord]:
         """Every log record that came."""
-        found = [request for signal, request in self.requests if signal == "logs"]
+        found = [request for signal, request in list(self.requests) if signal == "logs"]
         return [record for request in found for each in request.resource_logs for scope in each.scope_logs for record in scope.log_records]
+
+    def spans(self) -> list[Span]:
+        """Every span that came."""
+        found = [request for signal, request in list(self.requests) if signal == "traces"]
+        return [span for request in found for each in request.resource_spans for scope in each.scope_spans for span in scope.spans]
 
     def metrics(self) -> dict[str, Metric]:
         """The metrics of the last request that had any."""
@@ -92,7 +101,7 @@ class _Grpc(grpc.GenericRpcHandler):
         self._sink = sink
 
     def service(self, call: Any) -> Any:
-        signal = "logs" if "LogsService" in call.method else "metrics"
+        signal = next(each for name, each in SERVICES.items() if name in call.method)
 
         def answer(body: bytes, context: Any) -> bytes:
             said = self._sink.take(signal, body, {name: str(value) for name, value in context.invocation_metadata()})
