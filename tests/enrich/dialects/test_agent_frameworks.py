@@ -65,3 +65,15 @@ def test_autogens_messages_carry_the_counts_of_the_call_that_made_them() -> None
     assert read_span(runtime, {"messaging.operation": "process", "message": {"response": {"chat_message": message}}}).call is None
     assert read_span(runtime, {"messaging.operation": "process", "message": {"message": {**message, "models_usage": None}}}).call is None
     assert read_span(runtime, {"messaging.operation": "publish", "message": {"message": message}}).call is None
+
+
+def test_adk_1_has_geminis_own_usage_in_the_response() -> None:
+    """Of 190 tokens 20 were put there by Gemini's own tools and 50 were thoughts, which the span's two counts leave out."""
+    raw = {"prompt_token_count": 100, "candidates_token_count": 20, "thoughts_token_count": 50, "cached_content_token_count": 30}
+    response = {"content": {"role": "model"}, "usage_metadata": {**raw, "tool_use_prompt_token_count": 20, "total_token_count": 190}}
+    call = {"gen_ai.system": "gcp.vertex.agent", "gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 20}
+    attributes = {**call, "gen_ai.request.model": "gemini-2.5-flash", "gcp.vertex.agent.llm_response": response}
+    span = read_span("gcp.vertex.agent", attributes, name="call_llm", version="1.9.0")
+    assert (span.kind, usage_of(span)) == ("inference", Usage(120, 70, 30, reasoning_tokens=50, extra=(("input_tool_use_tokens", 20),)))
+    other = read_span("gcp.vertex.agent", {**attributes, "gen_ai.request.model": "openai/gpt-5"}, name="call_llm", version="1.9.0")
+    assert usage_of(other) == Usage(100, 20)

@@ -224,3 +224,10 @@ def test_v7_agents_restate_and_steps_say_nothing() -> None:
     )
     assert step.kind == "aggregate"
     assert call_of(step).usage is None
+
+
+def test_what_geminis_own_tools_put_into_the_prompt_is_beside_it() -> None:
+    raw = {"promptTokenCount": 100, "toolUsePromptTokenCount": 20, "candidatesTokenCount": 20, "thoughtsTokenCount": 30}
+    keys = {"ai.usage.inputTokens": 100, "ai.usage.outputTokens": 20, "ai.response.providerMetadata": {"google": {"usageMetadata": raw}}}
+    span = read_span("ai", {**GEMINI, **keys})
+    assert usage_of(span) == Usage(120, 50, reasoning_tokens=30, extra=(("input_tool_use_tokens", 20),))

@@ -8,15 +8,18 @@
 * Semantic Kernel 1.45: totals only, cached input looks uncached. AutoGen 0.7 (`autogen-core`): no usage.
   Its runtime's `process` spans have what agents say to each other in `message`, each message with the counts of the call that made it
   (totals only, no model, no provider), after that call has ended; responses, which sum up such messages, are another key, not read.
-* Google ADK 2.13 (`gcp.vertex.agent`): input with cache, output with thoughts, on `generate_content` spans only. Through LiteLlm the output
-  has the reasoning twice (`lite_llm.py` hands on completion and reasoning, telemetry adds them): it is taken off once for models
-  that are not Gemini's. ADK 1.x names the model's span `call_llm`.
+* Google ADK 2.13 (`gcp.vertex.agent`): input with cache, output with thoughts, on `generate_content` spans only. Through LiteLlm the
+  output has the reasoning twice (`lite_llm.py` hands on completion and reasoning, telemetry adds them): it is taken off once for models
+  that are not Gemini's. ADK 1.x names the model's span `call_llm`; its output lacks the thoughts, and nothing is said of the cache:
+  both are in the JSON of `gcp.vertex.agent.llm_response`, which has Gemini's own usage (content capture, on by default) and goes first
+  (from its source).
 * Mastra 1.71 (`@mastra/otel-exporter` 1.4): input inclusive on `chat` only; a failed chat has status OK and finish reason "error".
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from spanledger.enrich.dialects import conventions as c
@@ -81,6 +84,8 @@ _ADK_WORDS: Final = Kinds(
         "execute_tool": "tool:execute_tool",
     },
 )
+_ADK_RAW: Final = "gcp.vertex.agent.llm_response#usage_metadata."
+_GEMINI: Final = ("gemini", "gemma", "text-embedding", "learnlm")
 GOOGLE_ADK: Final = replace(
     OTEL_GENAI,
     name="google-adk",
@@ -88,7 +93,18 @@ GOOGLE_ADK: Final = replace(
     scopes=("gcp.vertex.agent",),
     kinds=(c.SEMCONV_KINDS, _ADK_WORDS),
     shapes=(
-        replace(c.SEMCONV_USAGE, name="adk_gemini", when=When(models=("gemini", "gemma", "text-embedding", "learnlm"))),
+        Shape(
+            name="adk_response",
+            when=When(keys=(f"{_ADK_RAW}prompt_token_count", f"{_ADK_RAW}candidates_token_count"), models=_GEMINI),
+            input=(f"{_ADK_RAW}prompt_token_count",),
+            output=(f"{_ADK_RAW}candidates_token_count",),
+            cache_read=(f"{_ADK_RAW}cached_content_token_count",),
+            reasoning=(f"{_ADK_RAW}thoughts_token_count",),
+            extra=MappingProxyType({"input_tool_use_tokens": (f"{_ADK_RAW}tool_use_prompt_token_count",)}),
+            inside=("cache_read",),
+            outside=("reasoning", "input_tool_use_tokens"),
+        ),
+        replace(c.SEMCONV_USAGE, name="adk_gemini", when=When(models=_GEMINI)),
         replace(
             c.SEMCONV_USAGE,
             name="adk_other",

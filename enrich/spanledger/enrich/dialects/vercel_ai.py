@@ -13,8 +13,9 @@ scope has no version and the user agent is not on every span:
 * else 4, 5 and generateObject of 6: OpenAI input = U+R, output = O; Gemini input = U+R, output = O-r (thoughts beside); Anthropic
   and Bedrock input = U, cache beside. What `ai.usage.*` lacks is in the JSON of `ai.response.providerMetadata`: Anthropic's raw
   usage with its cache writes by TTL (5-7; 4 has their sum), Gemini's `usageMetadata` (5-7), OpenAI's cachedPromptTokens and
-  reasoningTokens (4). Raw usage is believed before the keys, as its rule is the provider's; not its output, which for Anthropic's
-  streams was once that of the first event. On outer spans it is that of the last step only and not read.
+  reasoningTokens (4). Gemini counts what its own tools put into the prompt beside it (`toolUsePromptTokenCount`). Raw usage is
+  believed before the keys, as its rule is the provider's; not its output, which for Anthropic's streams was once that of the first
+  event. On outer spans it is that of the last step only and not read.
 * 4's streams without usage say NaN: unknown. 5's generateText over OpenAI: cached and reasoning are nowhere.
 * `gen_ai` scope: input = U+R+W, output = O, no reasoning and no TTL but in the supplemental `ai.*` keys; generateObject has no
   cache writes.
@@ -116,8 +117,9 @@ _CALLS: Final = (
         total=(_META + "*.usageMetadata.totalTokenCount",),
         cache_read=(_META + "*.usageMetadata.cachedContentTokenCount",),
         reasoning=(_META + "*.usageMetadata.thoughtsTokenCount",),
+        extra=MappingProxyType({"input_tool_use_tokens": (_META + "*.usageMetadata.toolUsePromptTokenCount",)}),
         inside=("cache_read",),
-        outside=("reasoning",),
+        outside=("reasoning", "input_tool_use_tokens"),
     ),
     replace(
         _WITH_METADATA,
