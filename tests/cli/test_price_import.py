@@ -130,3 +130,15 @@ def test_lint_tells_of_what_is_odd_and_exits_3_for_what_is_wrong(tmp_path: Path)
     bring(tmp_path, "odd.csv", (tmp_path / "odd.csv").read_text(), "--activate")
     assert {row["part"] for row in prices(tmp_path, "lint", "active", "--format", "jsonl").rows()} == {"shipped", "odd"}
     assert prices(tmp_path, "lint", "nothing").code == 1
+
+
+def test_a_base_with_two_prices_for_one_thing_is_refused_too(tmp_path: Path) -> None:
+    rows = ["ours,m,input_tokens,1,1000000", "ours,m,input_tokens,2,1000000"]
+    (tmp_path / "base.csv").write_text("\n".join(["provider,model,unit,amount,per", *rows, ""]))
+    answer = spanledger("prices", "import", tmp_path / "base.csv", "--base", "--activate", "--data", tmp_path / "data")
+    assert (answer.code, answer.out) == (1, "")
+    assert "ours m: input_tokens costs 1 per 1000000 and 2 per 1000000, both from the beginning on" in answer.err
+    assert answer.err.count("\n") == 1
+    assert not [
+        row for row in spanledger("prices", "list", "--data", tmp_path / "data", "--format", "jsonl").rows() if row["name"] == "base"
+    ]

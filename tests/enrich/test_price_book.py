@@ -386,3 +386,35 @@ DEAL = book(
     ]
     """
 )
+
+
+def test_of_overlapping_names_the_narrowest_holds() -> None:
+    def overlay(match: list[object], amount: str) -> Entry:
+        return entry(amount, Rate("input_tokens", amount, M), rank=OVERLAY, match=match)
+
+    patterns = file(overlay(["prefix", "gpt-"], "20"), overlay(["prefix", "gpt-x"], "30"), overlay(["equals", "gpt-x-7"], "40"))
+    prices = book("", patterns)
+    for model, expected in (("gpt-x-7", "0.0408"), ("gpt-x-8", "0.0308")):
+        found = prices.price(Call("t", "", "openai", model, model, usage=Usage(1000, 100)), ns(NOON)).cost_usd
+        assert found is not None
+        assert text_from_atto(found) == expected  # 1000 x 40 or 30, and 100 x 8
+
+
+def test_a_region_goes_before_any_region() -> None:
+    anywhere = Rate("input_tokens", "50", M, (("region", "*"),))
+    prices = book("", file(entry("gpt-x", anywhere, Rate("input_tokens", "60", M, EU), rank=OVERLAY)))
+    for region, expected in (("eu", "0.0608"), ("us", "0.0508"), (None, "0.0028")):
+        found = prices.price(Call("t", "", "openai", "gpt-x", "gpt-x", region=region, usage=Usage(1000, 100)), ns(NOON)).cost_usd
+        assert found is not None
+        assert text_from_atto(found) == expected
+
+
+def test_a_name_as_it_was_sent_goes_before_what_it_stands_for() -> None:
+    for order in (1, -1):
+        contracts = [
+            '[[contracts]]\nname = "family"\nmodels = ["gpt-x"]\nrates = [{ unit = "input_tokens", amount = "7", per = 1000000 }]\n',
+            '[[contracts]]\nname = "snapshot"\nmodels = ["gpt-x-7"]\nrates = [{ unit = "input_tokens", amount = "9", per = 1000000 }]\n',
+        ][::order]
+        found = book("".join(contracts)).price(Call("t", "", "openai", "gpt-x-7", "gpt-x-7", usage=Usage(1000, 100)), ns(NOON))
+        assert found.contracted_cost_usd is not None
+        assert text_from_atto(found.contracted_cost_usd) == "0.0098"  # 1000 x 9 and 100 x 8

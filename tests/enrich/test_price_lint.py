@@ -3,8 +3,8 @@
 import pytest
 
 from spanledger.enrich.catalog.load import CatalogFile, load
-from spanledger.enrich.catalog.rows import BASE, OVERLAY, Entry, Rate, catalog_text
-from spanledger.enrich.price_lint import ambiguities, lint
+from spanledger.enrich.catalog.rows import BASE, FILL, OVERLAY, Entry, Rate, catalog_text
+from spanledger.enrich.price_lint import AmbiguousRateError, ambiguities, lint, refuse_ties
 from spanledger.enrich.terms import Terms
 
 M = 1_000_000
@@ -132,3 +132,54 @@ def test_odd_terms() -> None:
         ("warning", "currency", "EUR"),
         ("warning", "unit", "c"),
     ]
+
+
+def overlay(match: list[object], amount: str, model: str = "m", source: str = "s") -> Entry:
+    return Entry("openai", model, OVERLAY, 0, match, source, "", (Rate("input_tokens", amount, M),))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "tie"),
+    [
+        (["prefix", "gpt-5"], ["prefix", "gpt-"], False),  # the longer beginning holds
+        (["prefix", "gpt-5"], ["prefix", "o3-mi"], False),
+        (["prefix", "gpt-5"], ["equals", "gpt-5"], False),
+        (["any", [["prefix", "gpt-5"], ["equals", "o3"]]], ["prefix", "gpt-5"], True),
+        (["contains", "5"], ["regex", "gpt"], True),  # nobody can say that no name is in both
+        (["prefix", ""], ["contains", "5"], True),
+    ],
+)
+def test_patterns_that_overlap(one: list[object], other: list[object], tie: bool) -> None:
+    both = CatalogFile(catalog_text([overlay(one, "1", "a", "price sheet"), overlay(other, "2", "b", "mail of May")]), "")
+    found = ambiguities(both)
+    assert bool(found) is tie
+    if tie:
+        with pytest.raises(AmbiguousRateError) as refused:
+            refuse_ties(both)
+        said = str(refused.value)
+        assert said == "openai a: input_tokens costs 1 per 1000000 and 2 per 1000000 of b (mail of May), both from the beginning on" or (
+            said == "openai b: input_tokens costs 2 per 1000000 and 1 per 1000000 of a (price sheet), both from the beginning on"
+        )
+
+
+def test_two_that_fill_one_model_tie() -> None:
+    base = Entry("openai", "m", BASE, 0, ["equals", "m"], "s", "", (Rate("output_tokens", "5", M),))
+    fills = [
+        Entry("openai", "m", FILL, 0, [], source, "", (Rate("input_tokens", amount, M),)) for source, amount in (("x", "1"), ("y", "2"))
+    ]
+    assert ambiguities(CatalogFile(catalog_text([base, *fills]), ""))
+    assert not ambiguities(CatalogFile(catalog_text([base, fills[0]]), ""))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "tie"),
+    [
+        ('context = { service_tier = "batch" }', 'context = { region = "eu" }', True),  # a batch in the EU is in both
+        ('context = { service_tier = "batch" }', 'context = { service_tier = "flex" }', False),
+        ('context = { service_tier = "batch" }', 'context = { service_tier = "batch", region = "eu" }', False),
+        ('context = { region = "us" }', 'context = { region = "eu" }', False),
+    ],
+)
+def test_contexts_that_overlap(one: str, other: str, tie: bool) -> None:
+    terms = Terms.from_toml(f'[[contracts]]\nname = "a"\ndiscount = "1"\n{one}\n[[contracts]]\nname = "b"\ndiscount = "2"\n{other}')
+    assert bool(ambiguities(terms)) is tie

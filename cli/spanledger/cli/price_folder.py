@@ -14,7 +14,7 @@ from spanledger.cli.errors import UserError
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.options import DEFAULT_DATA, existing_data
 from spanledger.cli.times import utc_text
-from spanledger.enrich.price_lint import AmbiguousRateError
+from spanledger.enrich.price_lint import AmbiguousRateError, refuse_ties
 from spanledger.store.catalogs import (
     SHIPPED,
     Active,
@@ -23,6 +23,7 @@ from spanledger.store.catalogs import (
     activate,
     activations,
     active,
+    file_of,
     get,
     names_in,
     shipped_file,
@@ -152,6 +153,8 @@ def put_in_force_in(metastore: Metastore, data: Path, names: Sequence[str]) -> s
         called.append(one.name)
     reason = f"activated {', '.join(called)}"
     try:
+        if parts.base != before.parts.base:
+            refuse_ties(file_of(metastore, parts.base))
         now = activate(metastore, parts, time.time_ns(), follows_shipped=follows, actor=actor(), reason=reason)
     except AmbiguousRateError as error:
         raise UserError(f"these prices cannot go together: {error}") from error

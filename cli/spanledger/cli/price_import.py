@@ -13,7 +13,7 @@ from spanledger.cli.price_files import Read, read_prices
 from spanledger.cli.price_folder import changing, counted, put_in_force_in, reading
 from spanledger.enrich.catalog.load import CatalogFile
 from spanledger.enrich.price_book import PriceBook
-from spanledger.enrich.price_lint import AmbiguousRateError, Finding, lint
+from spanledger.enrich.price_lint import AmbiguousRateError, Finding, lint, refuse_ties
 from spanledger.enrich.terms import Terms
 from spanledger.store.catalogs import (
     Parts,
@@ -56,6 +56,7 @@ def _check_usable(read: Read) -> None:
         elif read.kind == "overlay":
             PriceBook(shipped_file(), (read.content,))
         else:
+            refuse_ties(read.content)
             PriceBook(read.content)
     except AmbiguousRateError as error:
         raise UserError(f"{read.source}: {error}; take one of the two out, or date them") from error

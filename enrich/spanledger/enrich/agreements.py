@@ -83,7 +83,9 @@ def standing(item: Item, names: CallNames) -> Standing | None:
         return None
     model = 0
     if item.models:
-        model = max(narrowness(pattern, name) for pattern in item.models for name in names.models) if names.models else 0
+        last = len(names.models) - 1  # a name as it was sent is narrower than what it stands for, which comes later
+        found = ((narrowness(pattern, name), last - n) for pattern in item.models for n, name in enumerate(names.models))
+        model = max((width + before if width == _EXACT else width for width, before in found), default=0)
         if not model:
             return None
     return bool(item.tenants), model, bool(item.provider), len(item.context)

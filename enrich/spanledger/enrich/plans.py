@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from spanledger.enrich.catalog.match import only_exact
+from spanledger.enrich.catalog.match import narrowness
 from spanledger.enrich.catalog.rows import MULTIPLIER, OVERLAY, RANKS, Entry, Rate, rate_id
 from spanledger.enrich.catalog.units import PARTS, REQUESTS, rate_units
 from spanledger.enrich.money import ATTO, product_text, rational_from_text
@@ -210,8 +210,8 @@ def in_window(window: str, at_ns: int) -> bool:
 
 def choose(candidates: Iterable[Held]) -> list[Held]:
     """Of the rates of one unit that hold now: those of the call's tier, of the topmost file, of an overlay in it (by a name before a
-    pattern), of the narrowest context, of a window of the day; for each long-context threshold then the latest, the base before what
-    fills it."""
+    pattern, by a longer one before a shorter), of the narrowest context, of a window of the day; for each long-context threshold then the
+    latest, the base before what fills it."""
     held = list(candidates)
     best = max(map(standing, held))
     by_threshold: dict[tuple[int, str], Held] = {}
@@ -224,14 +224,20 @@ def choose(candidates: Iterable[Held]) -> list[Held]:
     return list(by_threshold.values())
 
 
-def standing(held: Held) -> tuple[bool, int, bool, bool, int, bool]:
+def standing(held: Held) -> tuple[bool, int, bool, int, int, bool]:
     """What decides between rates of one unit, before their dates; the greater wins.
 
     The tier comes first: a rate without one is the standard tier's, whoever's it is, and says nothing of what a batch costs.
     """
     layer, rank = divmod(held.entry.rank, RANKS)
     overlay = rank == OVERLAY
-    return _tiered(held.rate), layer, overlay, overlay and only_exact(held.entry.match), len(held.rate.context), bool(held.rate.window)
+    named = narrowness(held.entry.match) if overlay else 0
+    return _tiered(held.rate), layer, overlay, named, context_width(held.rate.context), bool(held.rate.window)
+
+
+def context_width(context: Iterable[tuple[str, str]]) -> int:
+    """How narrow a context is: by how many things it asks for, one region before any."""
+    return sum(1 if value == ANY_REGION else 2 for _, value in context)
 
 
 def least_input(rate: Rate) -> int:

@@ -21,7 +21,7 @@ from spanledger.enrich.metered_terms import customer_price
 from spanledger.enrich.meters import METERED, Meter, MeteredPrices
 from spanledger.enrich.plans import Plan, Resolution
 from spanledger.enrich.price import NO_USAGE, Catalog, Flat, Priced, ShownModel, ShownRate, flat_of, price_agreed, price_by
-from spanledger.enrich.price_lint import AmbiguousRateError, ambiguities
+from spanledger.enrich.price_lint import refuse_ties
 from spanledger.enrich.rates import Found, find, lookup_names, service_tier
 from spanledger.enrich.records import Call
 from spanledger.enrich.terms import Terms
@@ -80,7 +80,8 @@ class _Deal(NamedTuple):
 class PriceBook:
     """What calls cost under all that is agreed. Pure and thread-safe: what it keeps are only results of its own content.
 
-    Raises AmbiguousRateError when made, where two rates of its overlays or terms tie.
+    Raises AmbiguousRateError when made, where two rates of its overlays or terms tie. A base is looked at when it is imported or put in
+    force (`refuse_ties`), for that takes longer than all the rest.
     """
 
     def __init__(
@@ -91,9 +92,9 @@ class PriceBook:
             *(Part("overlay", file.id, file.label) for file in overlays),
             *([Part("terms", terms.terms_id, terms.label)] if terms is not None else []),
         )
-        if ties := [finding for part in (*overlays, terms) if part is not None for finding in ambiguities(part)]:
-            more = f" (and {len(ties) - 1} more)" if len(ties) > 1 else ""
-            raise AmbiguousRateError(f"{ties[0].where}: {ties[0].message}{more}")
+        for part in (*overlays, terms):
+            if part is not None:
+                refuse_ties(part)
         self.catalog_id = base.id if len(self.parts) == 1 else _book_id(self.parts)
         self.label = " + ".join(part.label or part.id for part in self.parts)
         self.terms = terms

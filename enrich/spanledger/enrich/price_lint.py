@@ -12,8 +12,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from spanledger.enrich.catalog.load import CatalogFile
-from spanledger.enrich.catalog.match import exact_names
-from spanledger.enrich.catalog.rows import MULTIPLIER, OVERLAY, RANKS, Entry, Rate, canonical_json, rate_fields
+from spanledger.enrich.catalog.match import EXACT, exact_names, narrowness, overlap
+from spanledger.enrich.catalog.rows import MULTIPLIER, OVERLAY, RANKS, Entry, Rate, rate_fields
 from spanledger.enrich.catalog.units import CHARGED_EXTRAS, INSTEAD_OF_TOKENS, PARTS, REQUESTS
 from spanledger.enrich.money import rational_from_text
 from spanledger.enrich.plans import EVER_NS, in_window, unix_ns
@@ -43,6 +43,13 @@ def lint(part: CatalogFile | Terms) -> list[Finding]:
     return [*ambiguities(part), *sorted(odd)]
 
 
+def refuse_ties(part: CatalogFile | Terms) -> None:
+    """Raises AmbiguousRateError with one line that names two rates of which nothing says which holds."""
+    if ties := ambiguities(part):
+        more = f" (and {len(ties) - 1} more: `spanledger prices lint` lists them)" if len(ties) > 1 else ""
+        raise AmbiguousRateError(f"{ties[0].where}: {ties[0].message}{more}")
+
+
 def ambiguities(part: CatalogFile | Terms) -> list[Finding]:
     """Where nothing says which of two rates holds."""
     return sorted(set(_term_ties(part) if isinstance(part, Terms) else _rate_ties(part)))
@@ -60,11 +67,17 @@ def _rate_ties(file: CatalogFile) -> Iterator[Finding]:
         for entry in shelf.entries:
             yield from _ties_of([(entry, rate) for rate in entry.rates])
             if entry.rank % RANKS == OVERLAY:
-                for name in {*exact_names(entry.match)} or {canonical_json(entry.match)}:
+                for name in exact_names(entry.match):
                     by_name[name].append(entry)
+            elif not entry.match:
+                by_name[f"fills {entry.model}"].append(entry)
         for entries in by_name.values():
             if len(entries) > 1:
                 yield from _ties_of([(entry, rate) for entry in entries for rate in entry.rates])
+        patterns = [entry for entry in shelf.entries if entry.rank % RANKS == OVERLAY and narrowness(entry.match) < EXACT]
+        for one, other in combinations(patterns, 2):
+            if narrowness(one.match) == narrowness(other.match) and overlap(one.match, other.match):
+                yield from _ties_of([(entry, rate) for entry in (one, other) for rate in entry.rates])
 
 
 def _ties_of(rates: Iterable[tuple[Entry, Rate]]) -> Iterator[Finding]:
@@ -72,13 +85,15 @@ def _ties_of(rates: Iterable[tuple[Entry, Rate]]) -> Iterator[Finding]:
     for entry, rate in rates:
         groups[rate.unit, rate.context, rate.threshold, rate.op, unix_ns(rate.effective_from, EVER_NS[0])].append((entry, rate))
     for group in groups.values():
-        for (entry, one), (_, other) in combinations(group, 2):
+        for (entry, one), (second, other) in combinations(group, 2):
             if (one.amount, one.per, one.minimum, one.increment) == (other.amount, other.per, other.minimum, other.increment):
                 continue
             if bool(one.window) == bool(other.window) and _windows_meet(one.window, other.window):
                 since = one.effective_from or "the beginning"
-                said = f"{one.unit} costs {one.amount} per {one.per} and {other.amount} per {other.per}, both from {since} on"
-                yield Finding("error", "ambiguous", f"{entry.provider} {entry.model}", said)
+                where = f" ({second.source})" if second.source != entry.source else ""
+                whose = f" of {second.model}" if second.model != entry.model else ""
+                costs = f"{one.amount} per {one.per} and {other.amount} per {other.per}{whose}{where}"
+                yield Finding("error", "ambiguous", f"{entry.provider} {entry.model}", f"{one.unit} costs {costs}, both from {since} on")
 
 
 def _windows_meet(one: str, other: str) -> bool:
@@ -161,7 +176,8 @@ def _both_for(one: ContractTerms | CustomerTerms, other: ContractTerms | Custome
     same = (
         _tenants(one) & _tenants(other)
         and (canonical_provider(one.provider) or one.provider) == (canonical_provider(other.provider) or other.provider)
-        and one.context == other.context
+        and len(one.context) == len(other.context)
+        and all(other.context.get(key, value) == value for key, value in one.context.items())
         and one.start == other.start
         and (set(one.models) & set(other.models) or not (one.models or other.models))
         and _meters(one) == _meters(other)

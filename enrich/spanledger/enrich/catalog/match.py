@@ -25,6 +25,40 @@ def only_exact(match: Match) -> bool:
     return bool(match) and (match[0] == "equals" or (match[0] == "any" and all(only_exact(part) for part in match[1])))
 
 
+EXACT = 1 << 16
+"""How narrow a literal name is: narrower than any beginning of one."""
+
+
+def narrowness(match: Match) -> int:
+    """How narrowly an entry names its models: literal names above all, then the longer beginning; of several parts the widest counts."""
+    kind, value = match if match else ("", "")
+    if kind == "any":
+        return min((narrowness(part) for part in value), default=0)
+    return EXACT if kind == "equals" else len(value) if kind == "prefix" else 0
+
+
+def overlap(one: Match, other: Match) -> bool:
+    """Whether some name may be meant by both; what is neither a name nor a beginning may mean any."""
+    ones, others = _parts(one), _parts(other)
+    return any(_meet(each, second) for each in ones for second in others)
+
+
+def _parts(match: Match) -> list[Match]:
+    return [each for part in match[1] for each in _parts(part)] if match and match[0] == "any" else [match]
+
+
+def _meet(one: Match, other: Match) -> bool:
+    kinds = {one[0], other[0]} if one and other else set()
+    if not kinds or kinds - {"equals", "prefix"}:
+        return True
+    if kinds == {"equals"}:
+        return bool(one[1] == other[1])
+    if kinds == {"prefix"}:
+        return bool(one[1].startswith(other[1]) or other[1].startswith(one[1]))
+    name, begins = (one[1], other[1]) if one[0] == "equals" else (other[1], one[1])
+    return bool(name.startswith(begins))
+
+
 def test_of(match: Match) -> Test:
     """A match as a predicate on a lower-case model name. Raises ValueError for an unknown form."""
     kind, value = match
