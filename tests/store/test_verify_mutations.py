@@ -19,17 +19,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from spanledger.enrich.catalog.load import catalog_id, pack
-from spanledger.store import event_rows, verify_admin, verify_files, verify_group, verify_rows
+from spanledger.store import event_rows, seal, verify_admin, verify_files, verify_group, verify_rows
 from spanledger.store.canonical import leaf_hashes
 from spanledger.store.chain import file_sha256, read_head
 from spanledger.store.checkpoints import Checkpoint, keep, load_key, make_note, read_note
+from spanledger.store.compact import Compactor
+from spanledger.store.config import StoreConfig
 from spanledger.store.errors import ChainError
 from spanledger.store.files import partition_path, row_digest
 from spanledger.store.keys import Keys
 from spanledger.store.ledger import Ledger
 from spanledger.store.metastore import FILE_NAME
 from spanledger.store.parquet import options
-from spanledger.store.row_versions import ROW_VERSION
+from spanledger.store.proofs import prove, verify_proof
+from spanledger.store.row_versions import ROW_VERSION, ROW_VERSIONS, Shape
 from spanledger.store.schema import EVENT_FIELDS
 from spanledger.store.tenants import Change, Tenants
 from spanledger.store.verify import verify
@@ -105,12 +108,16 @@ def cover_up(folder: Path, path: Path, **columns: Any) -> None:
 def rewrite(change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
     def changed_rows(folder: Path) -> None:
         path = last_file(folder)
-        rows = change(pq.read_table(path))
-        known = {name: value for name, value in options("events").items() if name not in ("column_encoding", "use_dictionary")}
-        pq.write_table(rows, path, **known)
+        write(path, change(pq.read_table(path)))
         cover_up(folder, path)
 
     return changed_rows
+
+
+def write(path: Path, rows: pa.Table) -> None:
+    """As the ledger writes a file, but for the encodings, which not every table can have."""
+    known = options("events")
+    pq.write_table(rows, path, **{name: known[name] for name in known if name not in ("column_encoding", "use_dictionary")})
 
 
 def as_tenfold(rows: pa.Table) -> pa.Table:
@@ -268,6 +275,35 @@ def test_a_history_booked_anew_passes_until_a_checkpoint_is_shown(
     assert (forged.findings, forged.ledger) == ((), signed.ledger)
     problems = [finding.problem for finding in verify(tmp_path / "forged", checkpoints=[signed]).findings]
     assert any(problem.startswith(("the chain was rewritten", "the ledger was cut off")) for problem in problems), problems
+
+
+def test_rows_from_before_a_column_are_held_to_their_own_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if run_id came with version 2: rows were booked, hashed and written without it. Compaction puts both kinds into one file."""
+    folder, newest = tmp_path / "data", ROW_VERSIONS[1]
+    monkeypatch.setitem(ROW_VERSIONS, 1, Shape(tuple(column for column in newest.columns if column[0] != "run_id")))
+    early = book(folder, HONEST[:2])
+    for path in folder.glob("events/*/*.parquet"):
+        write(path, pq.read_table(path).drop_columns(["run_id"]))
+        cover_up(folder, path)
+    monkeypatch.setitem(ROW_VERSIONS, 2, newest)
+    monkeypatch.setattr(seal, "ROW_VERSION", 2)
+    monkeypatch.setattr(seal.hashed_rows, "__defaults__", (2,))
+    late = book(folder, HONEST[2:])
+    assert verify(folder, full=True, checkpoints=[early, late]).findings == ()
+    Compactor(folder, StoreConfig(compact_files_min=2, compact_grace_seconds=0)).run(NOON + 2 * DAY_NS)
+    found = verify(folder, full=True, checkpoints=[early, late])
+    assert (found.findings, found.entries) == ((), 9)
+    with Ledger.open(folder, read_only=True) as ledger:
+        for number, columns in ((1, len(newest.columns) - 1), (8, len(newest.columns))):
+            proof = prove(ledger, event(number).event_id.hex(), late)
+            assert len(verify_proof(proof, late).row) == columns
+    [path] = [path for path in folder.glob("events/*/*.parquet") if path.name.startswith("compact")]
+    rows = pq.read_table(path)
+    write(path, rows.set_column(rows.column_names.index("run_id"), "run_id", pa.array(["rp1-forged"] * rows.num_rows)))
+    cover_up(folder, path)
+    problems = [finding.problem for finding in verify(folder, full=True).findings]
+    assert "has values of run_id in rows from before there was such a column" in problems, "their hashes do not cover it"
+    assert any(problem.startswith("rows differ") for problem in problems), "those of the later rows do"
 
 
 def test_a_change_of_any_column_is_another_hash() -> None:

@@ -72,6 +72,8 @@ def deliver(signed: Signed, target: str) -> str:
         return target
     path = Path(target)
     path = path / signed.path.name if path.is_dir() else path
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent} to bring the checkpoint to")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     with unfinished.open("w", encoding="utf-8") as file:
         file.write(signed.note)

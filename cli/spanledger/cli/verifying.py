@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,11 @@ from spanledger.store.verify import Progress, Verified, verify
 
 def checkpoint_of(path: Path, key: str | None) -> Checkpoint:
     """The checkpoint in a file, its signature checked by `key` (a verifier key, or a file with one), or by the key it names."""
-    return read_note(path.read_text("utf-8"), trusted_key(key))
+    try:
+        return read_note(path.read_text("utf-8"), trusted_key(key))
+    except (ChainError, UnicodeDecodeError) as error:
+        why = "this is no signed checkpoint" if isinstance(error, UnicodeDecodeError) else error
+        raise UserError(f"{path}: {why}") from error
 
 
 def trusted_key(key: str | None) -> str | None:
@@ -50,7 +55,7 @@ def verify_folder(
         for note in deeper.notes:
             print(note, file=sys.stderr)  # noqa: T201 - what was read, beside what was found
         found = found._replace(findings=(*found.findings, *deeper.findings), findings_total=found.findings_total + deeper.findings_total)
-    _write(found, given, output)
+    _write(found, given, output, is_deep=deep)
     return 0 if found.is_fine else EXIT_FAILURE
 
 
@@ -61,18 +66,20 @@ def _kept(data: Path) -> Iterator[Checkpoint]:
             yield read_note(path.read_text("utf-8"))
 
 
-def _write(found: Verified, given: Sequence[Checkpoint], output: Format) -> None:
+def _write(found: Verified, given: Sequence[Checkpoint], output: Format, *, is_deep: bool) -> None:
     rows = [tuple(finding) for finding in found.findings]
     if output is Format.json:
         summary = {
             "ok": found.is_fine,
-            "mode": "full" if found.is_full else "quick",
+            "mode": ("full" if found.is_full else "quick") + " and deep" * is_deep,
             "ledger": found.ledger,
             "records": found.records,
             "root": found.root.hex(),
             "entries": found.entries,
             "files": found.files,
             "checkpoints": found.checkpoints,
+            "admin_changes": found.admin_changes,
+            "admin_changes_in_chain": found.admin_sealed,
             "sums": {name: text_from_atto(value) for name, value in sorted(found.sums.items())},
             "findings": [dict(zip(Finding._fields, row, strict=True)) for row in rows],
             "findings_total": found.findings_total,
@@ -81,11 +88,11 @@ def _write(found: Verified, given: Sequence[Checkpoint], output: Format) -> None
         return
     if rows or output is not Format.table:
         write_rows(Finding._fields, rows, output)
-    for line in _summary(found, given):
+    for line in _summary(found, given, is_deep=is_deep):
         print(line, file=sys.stdout if output is Format.table else sys.stderr)
 
 
-def _summary(found: Verified, given: Sequence[Checkpoint]) -> Iterator[str]:
+def _summary(found: Verified, given: Sequence[Checkpoint], *, is_deep: bool) -> Iterator[str]:
     if not found.is_fine:
         more = f", the first {len(found.findings)} above" if found.findings_total > len(found.findings) else ""
         yield f"NOT verified: {found.findings_total:,} finding{'s' * (found.findings_total != 1)}{more}"
@@ -93,13 +100,20 @@ def _summary(found: Verified, given: Sequence[Checkpoint]) -> Iterator[str]:
     cost = text_from_atto(found.sums.get("cost_usd", 0))
     read = "every entry read and hashed anew" if found.is_full else "files by their digests; --full reads every entry"
     yield f"verified ({read}): {found.records:,} records, {found.entries:,} entries, {cost} USD, {found.files:,} files"
-    yield f"ledger {found.ledger}, root {found.root.hex()}"
+    if is_deep:
+        yield "the archived requests, settled and priced anew, agree as far as they could be compared"
+    yield f"ledger {found.ledger}, root {base64.b64encode(found.root).decode()}"
+    if found.admin_changes:
+        waiting = found.admin_changes - found.admin_sealed
+        rest = f"; {waiting:,} of them since the last commit, in the chain with the next" if waiting else ""
+        count = f"{found.admin_changes:,} change{'s' * (found.admin_changes != 1)}"
+        yield f"{count} of keys, tenants, prices, runs and settings, as logged{rest}"
     if found.checkpoints:
         trusted = sum(checkpoint.is_trusted for checkpoint in given)
         how = f"{trusted} by the key given" if trusted else "signed by keys named in them; give yours with --key"
-        yield f"{found.checkpoints:,} checkpoint{'s' * (found.checkpoints != 1)} agree: {how}"
+        yield f"{found.checkpoints:,} {'checkpoints agree' if found.checkpoints != 1 else 'checkpoint agrees'}: {how}"
     if not given:
-        yield "no checkpoint from elsewhere was given: that nothing was cut off or written anew is not shown"
+        yield "no checkpoint from elsewhere was given (--checkpoint): that nothing was cut off or written anew is not shown"
 
 
 @contextmanager

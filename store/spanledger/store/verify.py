@@ -36,6 +36,9 @@ class Verified(NamedTuple):
     checkpoints: int
     sums: Mapping[str, int]
     strays: int
+    admin_changes: int
+    """Changes in the admin log; `admin_sealed` of them are in the chain, the others wait for the next commit."""
+    admin_sealed: int
     findings: tuple[Finding, ...]
     findings_total: int
 
@@ -109,7 +112,8 @@ def _verify_snapshot(
     if full:
         progress.begin("entries", total)
         checked = check_rows(data_dir, files, walked.sealed, findings, progress.step)
-    return _result(full, ledger, walked, files, checked, checkpoints, findings)
+    found = _result(full, ledger, walked, files, checked, checkpoints, findings)
+    return found._replace(admin_changes=max(0, len(admin or ()) - 1))
 
 
 def _check_database(connection: sqlite3.Connection, findings: Findings, *, full: bool) -> None:
@@ -153,6 +157,8 @@ def _result(
         checkpoints=len(checkpoints),
         sums=rows.sums if rows is not None else walked.sums,
         strays=files.strays if files is not None else 0,
+        admin_changes=0,
+        admin_sealed=walked.admin_size,
         findings=tuple(findings.kept),
         findings_total=findings.total,
     )

@@ -16,6 +16,8 @@ from spanledger.store.findings import Findings
 from spanledger.store.metastore import statements
 from spanledger.store.migrations import MIGRATIONS
 
+_SHOWN_MAX = 60
+
 
 def check_admin(connection: sqlite3.Connection, checkpoints: Sequence[Checkpoint], findings: Findings) -> list[bytes] | None:
     """Check the log and all that it tells of; returns its hashes by length, for the chain's records to be held against (None: no log)."""
@@ -99,9 +101,12 @@ def check_schema(connection: sqlite3.Connection, findings: Findings) -> None:
         fresh.close()
     for name in sorted(wanted.keys() | found.keys(), key=str):
         if wanted.get(name) != found.get(name):
-            findings.add(
-                "meta.sqlite", f"{name[0]} {name[1]} is not as this version makes it", wanted.get(name, "none"), found.get(name, "none")
-            )
+            problem = f"{name[0]} {name[1]} is not as this version makes it"
+            findings.add("meta.sqlite", problem, _shown(wanted.get(name)), _shown(found.get(name)))
+
+
+def _shown(sql: str | None) -> str:
+    return "none" if sql is None else sql if len(sql) <= _SHOWN_MAX else f"{sql[:_SHOWN_MAX]}…"
 
 
 def _objects(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:

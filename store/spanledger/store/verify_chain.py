@@ -39,6 +39,8 @@ class Walked(NamedTuple):
     root: bytes
     sealed: list[Sealed | None]
     sums: Mapping[str, int]
+    admin_size: int = 0
+    """How many changes of the admin log are in it."""
 
 
 class _Walk:
@@ -48,7 +50,7 @@ class _Walk:
         self, findings: Findings, head: Head, checkpoints: Sequence[Checkpoint], roots: Mapping[int, Any], admin: Sequence[bytes]
     ) -> None:
         self._findings, self._head, self._roots, self._admin = findings, head, roots, admin
-        self._admin_size = 0
+        self.admin_size = 0
         self._checkpoints: dict[int, list[Checkpoint]] = {}
         for checkpoint in checkpoints:
             self._checkpoints.setdefault(checkpoint.size, []).append(checkpoint)
@@ -107,13 +109,13 @@ class _Walk:
 
     def _check_admin(self, where: str, said: LogHead) -> None:
         """The log of administrative changes must have been, at this record, what it says; it never gets shorter."""
-        if not self._admin_size <= said.size < len(self._admin):
-            there = f"{self._admin_size} to {len(self._admin) - 1}"
+        if not self.admin_size <= said.size < len(self._admin):
+            there = f"{self.admin_size} to {len(self._admin) - 1}"
             self._findings.add(where, "the admin log is shorter than it was then", said.size, there)
         elif self._admin[said.size] != said.hash:
             problem = "the admin log was rewritten: its changes up to there are not those of then"
             self._findings.add(where, problem, said.hash, self._admin[said.size])
-        self._admin_size = max(self._admin_size, said.size)
+        self.admin_size = max(self.admin_size, said.size)
 
     def _grow(self, seq: int, leaf: bytes) -> None:
         self.frontier, self._block = self.frontier.add(leaf), self._block.add(leaf)
@@ -174,7 +176,7 @@ def walk(
         if name not in expected:
             findings.add(f"file {name}", "is no file of this chain")
     taking.finish()
-    return Walked(taking.records, taking.frontier.size, taking.frontier.root, taking.sealed, taking.sums)
+    return Walked(taking.records, taking.frontier.size, taking.frontier.root, taking.sealed, taking.sums, taking.admin_size)
 
 
 def _commits(connection: sqlite3.Connection, first: int, findings: Findings) -> Iterator[Commit | None]:
