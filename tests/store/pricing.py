@@ -13,7 +13,7 @@ from spanledger.enrich.catalog.rows import BASE, Entry, Rate, catalog_text
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.price import Priced
 from spanledger.enrich.price_book import PriceBook
-from spanledger.enrich.records import Call
+from spanledger.enrich.records import RETRIEVED_TOKENS, Call
 from spanledger.enrich.split import split_event
 from spanledger.enrich.terms import Terms
 from tests.store.samples import DAY_NS, NOON, event
@@ -64,6 +64,16 @@ def catalog(factor: int = 1) -> CatalogFile:
                 entry("fee", rate("input_tokens", 4), rate("output_tokens", 8), rate("requests", 1, 1000)),
                 entry("least", rate("input_tokens", 4, minimum=1_500), rate("output_tokens", 8)),
                 entry("mute", rate("output_tokens", 8)),
+                entry(
+                    "beside",
+                    rate("input_tokens", 3), rate("cache_write_5m_tokens", 4), rate("cache_write_1h_tokens", 6), rate("output_tokens", 15),
+                    rate("reasoning_tokens", 20), rate("web_search_requests", 10, 1000), rate("images", 1, 7), rate("pages", 2, 3),
+                    rate("requests", 1, 1000, minimum=2), rate("containers", 3, 1, minimum=5, increment=4),
+                    rate("batches_of_search", 1, 1000, BATCH),
+                ),
+                entry("dear", rate("input_tokens", 20_000, 1), rate("output_tokens", 10**7, 3), rate("cache_read_tokens", 10**9, 1)),
+                entry("steps", rate("input_tokens", 5, 1000, increment=100), rate("output_tokens", 8, minimum=50), rate("pages", 1, 9)),
+                entry("later", rate("input_tokens", 4), rate("web_search_requests", 9, 1000, effective_from="2026-11-21")),
             ]
         ),
         f"list x {factor}",
@@ -80,10 +90,18 @@ TERMS = """
     tenant = "acme"
     rates = [{ unit = "input_tokens", amount = "1.7", per = 1000000 }]
     from = 2026-11-21
+    [[contracts]]
+    name = "in euros"
+    models = ["beside", "steps"]
+    rates = [{ unit = "input_tokens", amount = "2.1", per = 1000000 }, { unit = "web_search_requests", amount = "7", per = 1000 }]
+    currency = "EUR"
+    [[currencies]]
+    code = "EUR"
+    usd = "1.08372645910283"
     [[customers]]
     name = "everyone"
     markup = "20"
-    models = ["plain", "full", "thirds", "unknown"]
+    models = ["plain", "full", "thirds", "unknown", "beside", "dear"]
     [[customers]]
     name = "card"
     tenants = ["globex"]
@@ -91,6 +109,18 @@ TERMS = """
 """
 
 MODELS = ("plain", "full", "five", "long", "thirds", "tiers", "dated", "hours", "fee", "least", "mute", "unknown", None)
+MODELS = (*MODELS, "beside", "beside", "dear", "steps", "later")
+UNITS = (
+    "web_search_requests",
+    "images",
+    "pages",
+    "requests",
+    "containers",
+    "unheard_of",
+    RETRIEVED_TOKENS,
+    "citation_tokens",
+    "odd_tokens",
+)
 BOOKS = tuple(
     PriceBook(catalog(factor), (), Terms.from_toml(terms) if terms else None)
     for factor, terms in ((1, ""), (2, ""), (1, TERMS), (3, TERMS))
@@ -115,17 +145,28 @@ counts = st.one_of(st.none(), st.integers(0, 5_000), st.sampled_from([0, 1_999, 
 
 
 @st.composite
-def charges(draw: st.DrawFn, number: int) -> list[CostEvent]:
-    """A call as it is booked (its parts, where it is shared) under one of BOOKS, with its adjustments by others."""
+def whole_usage(draw: st.DrawFn) -> dict[str, int | None]:
+    """Counts that add up."""
+    few = st.one_of(st.just(0), st.just(0), st.integers(0, 900))
+    plain, said = draw(counts) or 0, draw(counts) or 0
+    read, short, long, other, thought = (draw(few) for _ in range(5))
+    written = short + long + other
+    return {
+        "input_tokens": plain + read + written,
+        "output_tokens": said + thought,
+        "cache_read_tokens": read or None,
+        "cache_write_tokens": written if other else draw(st.sampled_from((written, None))),
+        "cache_write_5m_tokens": short or None,
+        "cache_write_1h_tokens": long or None,
+        "reasoning_tokens": thought or None,
+    }
+
+
+@st.composite
+def any_usage(draw: st.DrawFn) -> dict[str, int | None]:
+    """Counts of which nothing is known."""
     write = draw(counts)
-    changes: dict[str, Any] = {
-        "start_ns": NOON + draw(st.sampled_from([-DAY_NS - 1, -DAY_NS, -1, 0, 11 * DAY_NS // 24, DAY_NS // 2])),
-        "request_model": draw(st.sampled_from(MODELS)),
-        "response_model": draw(st.sampled_from((None, None, *MODELS))),
-        "provider": draw(st.sampled_from(("openai", "openai", None, "nobody"))),
-        "service_tier": draw(st.sampled_from((None, "default", "batch", "flex"))),
-        "region": draw(st.sampled_from((None, "eu"))),
-        "tenant_id": draw(st.sampled_from((None, "acme", "globex"))),
+    return {
         "input_tokens": draw(counts),
         "output_tokens": draw(counts),
         "cache_read_tokens": draw(st.one_of(st.none(), st.integers(0, 3_000))),
@@ -134,7 +175,28 @@ def charges(draw: st.DrawFn, number: int) -> list[CostEvent]:
         "cache_write_1h_tokens": draw(st.one_of(st.none(), st.none(), st.integers(0, 900))),
         "reasoning_tokens": draw(st.one_of(st.none(), st.integers(0, 2_000))),
     }
-    odd = draw(st.integers(0, 12))
+
+
+@st.composite
+def charges(draw: st.DrawFn, number: int) -> list[CostEvent]:
+    """A call as it is booked (its parts, where it is shared) under one of BOOKS, with its adjustments by others."""
+    usual = draw(st.integers(0, 7)) > 0
+    tokens = draw(whole_usage() if usual else any_usage())
+    changes: dict[str, Any] = {
+        **tokens,
+        "start_ns": NOON + draw(st.sampled_from([-DAY_NS - 1, -DAY_NS, -1, 0, 11 * DAY_NS // 24, DAY_NS // 2])),
+        "request_model": draw(st.sampled_from(MODELS)),
+        "response_model": None if usual else draw(st.sampled_from((None, *MODELS))),
+        "provider": "openai" if usual else draw(st.sampled_from(("openai", None, "nobody"))),
+        "service_tier": draw(st.sampled_from((None, "default"))) if usual else draw(st.sampled_from((None, "batch", "flex"))),
+        "region": draw(st.sampled_from((None, "eu"))),
+        "tenant_id": draw(st.sampled_from((None, "acme", "globex"))),
+    }
+    if changes["request_model"] == "tiers":
+        changes["service_tier"] = draw(st.sampled_from((None, "batch")))
+    if draw(st.integers(0, 3)) == 0:
+        changes["usage"] = tuple(draw(st.dictionaries(st.sampled_from(UNITS), st.integers(0, 7), min_size=1, max_size=4)).items())
+    odd = draw(st.integers(0, 30))
     changes |= {
         1: {"usage": (("web_search_requests", 3),)},
         2: {"status": "error", "provider_billing": "not_billed"},
@@ -143,6 +205,10 @@ def charges(draw: st.DrawFn, number: int) -> list[CostEvent]:
         5: {"input_tokens": -5},
         6: {"output_tokens": 10**15},
         7: {"usage_basis": "meter:tool", "usage": (("calls", 1),)},
+        9: {"usage": (("pages", 10**13),)},
+        10: {"usage": (("pages", 2), ("pages", 3))},
+        11: {"cache_write_tokens": None, "cache_write_5m_tokens": 300, "cache_write_1h_tokens": 200},
+        12: dict.fromkeys(("input_tokens", "output_tokens", *CACHED), None),
     }.get(odd, {})
     whole = event(number, lines=(), **changes)
     parts = [whole]
@@ -155,6 +221,7 @@ def charges(draw: st.DrawFn, number: int) -> list[CostEvent]:
     return entries
 
 
+CACHED = ("cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens")
 SHARES = (("acme", 1), ("globex", 2), ("initech", 4))
 
 

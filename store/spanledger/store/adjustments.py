@@ -6,24 +6,28 @@ beside it. Both ways give the same entries; a differential test says so.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import duckdb
 import numpy as np
 
-from spanledger.enrich.adjust import AMOUNTS, CLEARED, REPRICED, ByRun, corrections, is_whole, net_of, price_again, same_price
+from spanledger.enrich.adjust import AMOUNTS, CLEARED, COUNTS, REPRICED, ByRun, corrections, is_whole, net_of, price_again, same_price
 from spanledger.enrich.book import Prices
 from spanledger.enrich.events import CostEvent
-from spanledger.enrich.meters import METERED, METERED_SPLIT
-from spanledger.enrich.price import COUNT_MAX
+from spanledger.enrich.meters import METERED_SPLIT
 from spanledger.enrich.price_book import PriceBook
 from spanledger.store import line_arrays
-from spanledger.store.columnar import ABSENT, COUNTS, Billed, price_calls
-from spanledger.store.rate_table import CONTEXT, CONTRACTED, CUSTOMER, LISTED, SINGLE, context_codes, rate_table
+from spanledger.store.booked_amounts import Booked
+from spanledger.store.call_arrays import NEEDED, Beside, beside, calls_of, is_plain
+from spanledger.store.coded_texts import decoded, encoded, is_text
+from spanledger.store.columnar import Bills, bills
+from spanledger.store.rate_table import CONTEXT, RateTable, context_codes, rate_table
 from spanledger.store.schema import EVENT_FIELDS
-from spanledger.store.tally import CHANGED, LOST, NEWLY, UNCHANGED, Tally
-from spanledger.store.wide_integers import Wide, difference, equal, from_arrow, negated, to_arrow, valid, zeros
+from spanledger.store.tally import CHANGED, LOST, NEWLY, UNCHANGED, Tally, tally_of
+from spanledger.store.wide_integers import Wide, difference, equal, to_arrow, valid
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +37,9 @@ Identity = tuple[str, bytes, bytes, int]
 Sequences = Callable[[Iterable[tuple[Identity, int]]], Mapping[Identity, int]]
 """How many charges were ever booked for each identity, given with the start of the live one."""
 _UNKNOWN_METER: Final = "unknown_meter"
+_ONLY_CHARGES: Final = frozenset(CLEARED) - {*COUNTS, "usage", "wall_clock_ms"}
+COLUMNS: Final = tuple(field.name for field in EVENT_FIELDS if field.name not in _ONLY_CHARGES)
+"""What is read of rows that columns can price: all but what only new charges repeat."""
 
 
 class Repriced(NamedTuple):
@@ -45,134 +52,92 @@ class Repriced(NamedTuple):
 class Repricer:
     """Re-prices rows of the events table to `prices`, and keeps the tally. `by` says what the entries are to name as their run.
 
-    `sequences` is asked only for calls that get their first price.
+    `sequences` is asked only for calls that get their first price. May be used by several threads at a time.
     """
 
     def __init__(self, prices: Prices, by: ByRun, sequences: Sequences) -> None:
         self.tally = Tally()
         self._prices, self._by, self._sequences = prices, by, sequences
         self._connection = duckdb.connect(":memory:", config={"threads": 2})
+        self._lock = threading.Lock()
+        """Held where Python works call by call: the price book's memory and the tally are one thread's at a time."""
 
     def close(self) -> None:
         """Let DuckDB go."""
         self._connection.close()
 
-    def reprice(self, table: pa.Table, selected: np.ndarray, shown: pa.Table | None = None) -> Repriced:
+    def reprice(
+        self, table: pa.Table, selected: np.ndarray, shown: pa.Table | None = None, complete: Callable[[], pa.Table] | None = None
+    ) -> Repriced:
         """The entries for the selected rows among these, which are all that there are of their traces in the partition. `shown` is the
-        table as it is booked, where `table` asks what if."""
+        table as it is booked, where `table` asks what if. `complete` gives the table with all columns, where it has only COLUMNS."""
         live = live_charges(table)
-        chosen = live & selected
-        plain = chosen & is_plain(table) if isinstance(self._prices, PriceBook) else np.zeros_like(chosen)
+        chosen, extra = live & selected, beside(table)
+        plain = chosen & is_plain(table, extra) if isinstance(self._prices, PriceBook) else np.zeros_like(chosen)
         rows, single = np.flatnonzero(plain), chosen & ~plain
         made = None
         if len(rows):
-            made, alone = self._columnar(table, table if shown is None else shown, rows)
+            with closing(self._connection.cursor()) as cursor:
+                made, alone = self._columnar(cursor, table, table if shown is None else shown, rows, extra)
             single[alone] = True
-        events = self._singly(table, table if shown is None else shown, live, single) if single.any() else []
-        return Repriced(made, events)
+        if not single.any():
+            return Repriced(made, [])
+        whole = table if complete is None else complete()
+        with self._lock:
+            return Repriced(made, self._singly(whole, whole if shown is None else shown, live, single))
 
     # -- by columns ------------------------------------------------------------------------------------------------------
 
-    def _columnar(self, table: pa.Table, shown: pa.Table, rows: np.ndarray) -> tuple[pa.Table | None, np.ndarray]:
+    def _columnar(
+        self, connection: duckdb.DuckDBPyConnection, table: pa.Table, shown: pa.Table, rows: np.ndarray, extra: Beside
+    ) -> tuple[pa.Table | None, np.ndarray]:
         """Adjustments of plain charges, and which of the rows must be priced by themselves after all."""
-        import pyarrow as pa  # here: reports import this package and must not wait for Arrow
+        from spanledger.store.encode import MONEY  # Arrow: reports import this package and must not wait for it
 
-        from spanledger.store.encode import MONEY  # as above
+        billed, rates = self._billed(connection, table, rows, extra)
+        old = Booked(connection, table, rows)
+        alone = billed.single | (billed.priced & ~old.present[2])  # a first price is a new charge
+        same = np.logical_and.reduce([equal(new, held) for new, held in zip(billed.values, old.values, strict=True)])
+        rates_pool = line_arrays.pool_of(rates.rates)
+        pool = rates_pool.followed_by(old.pool)
+        equals = np.flatnonzero(billed.priced & same & ~alone)
+        if len(equals):  # the same sum may be otherwise made up
+            held = old.lines(equals).moved(len(rates_pool.per))
+            same[equals] = line_arrays.same_bill(billed.lines.taken(equals), held, pool.unit_codes())
+        outcome = np.where(billed.priced & ~same, CHANGED, np.where(old.present[2] & ~billed.priced, LOST, UNCHANGED)).astype(np.int8)
+        changed = np.flatnonzero((outcome == CHANGED) & ~alone)
+        differences = [difference(new[changed], held[changed]) for new, held in zip(billed.values, old.values, strict=True)]
+        self._count(shown, rows, np.flatnonzero(~alone), outcome, old, changed, differences)
+        if not len(changed):
+            return None, rows[alone]
+        present = [(new | held)[changed] for new, held in zip(billed.present, old.present, strict=True)]
+        money = [to_arrow(values, MONEY, held) for values, held in zip(differences, present, strict=True)]
+        both = line_arrays.joined(billed.lines.taken(changed), old.lines(changed).moved(len(rates_pool.per)).negative())
+        return adjustments(connection, self._by, table, rows[changed], money, line_arrays.to_column(both, pool)), rows[alone]
+
+    def _billed(self, connection: duckdb.DuckDBPyConnection, table: pa.Table, rows: np.ndarray, extra: Beside) -> tuple[Bills, RateTable]:
+        import pyarrow as pa  # as above
 
         book = self._prices
         assert isinstance(book, PriceBook)  # noqa: S101 - the caller has looked
-        calls = table.select([*CONTEXT, "tenant_id", "start_ns", *COUNTS]).take(pa.array(rows)).combine_chunks()
+        calls = table.select([*CONTEXT, "tenant_id", *NEEDED])
+        if len(rows) < table.num_rows:
+            calls = calls.take(pa.array(rows))
         codes, contexts = context_codes(calls, book.own_tenants)
-        starts = calls.column("start_ns").to_numpy()
-        rates = rate_table(book, contexts, int(starts.min()), int(starts.max()))
-        asked = calls.select(["start_ns", *COUNTS]).append_column("context", pa.array(codes))
-        billed = price_calls(self._connection, asked, rates)
-        listed = billed.get(LISTED)
-        if listed is None:  # counts of which none adds up
-            return None, rows
-        paid, amounts = _four(billed, listed)
-        old = _Booked(self._connection, table, rows)
-        alone = (listed.level < 0) | np.logical_or.reduce([each.level == SINGLE for each in billed.values()])
-        alone |= paid.priced & ~old.present[2]  # a first price is a new charge
-        same = np.logical_and.reduce([equal(new, held) for new, held in zip(amounts.values, old.values, strict=True)])
-
-        def lines(at: np.ndarray) -> line_arrays.Lines:
-            return line_arrays.of_billed(paid.level[at], paid.quantities[at], paid.costs[at], rates.levels)
-
-        equals = np.flatnonzero(paid.priced & same & ~alone)
-        otherwise = ~line_arrays.same_bill(lines(equals), line_arrays.taken(old.lines, equals))
-        alone[equals[otherwise]] = True  # the same sum, otherwise made up
-        outcome = np.where(paid.priced & ~same, CHANGED, np.where(old.present[2] & ~paid.priced, LOST, UNCHANGED)).astype(np.int8)
-        changed = np.flatnonzero((outcome == CHANGED) & ~alone)
-        differences = [difference(new, held) for new, held in zip(amounts.values, old.values, strict=True)]
-        self._count(shown, rows, ~alone, outcome, old, differences)
-        if not len(changed):
-            return None, rows[alone]
-        present = [(new | held)[changed] for new, held in zip(amounts.present, old.present, strict=True)]
-        money = [to_arrow(values[changed], MONEY, held) for values, held in zip(differences, present, strict=True)]
-        taken_back = line_arrays.negative(line_arrays.taken(old.lines, changed))
-        both = line_arrays.joined(lines(changed), taken_back)
-        return self._adjustments(table.take(pa.array(rows[changed])), money, line_arrays.to_column(both)), rows[alone]
+        asked = calls_of(calls, rows, extra, codes)
+        with self._lock:
+            rates = rate_table(book, contexts, int(asked.start_ns.min()), int(asked.start_ns.max()), extra.units)
+        return bills(connection, asked, rates), rates
 
     def _count(
-        self, shown: pa.Table, rows: np.ndarray, mine: np.ndarray, outcome: np.ndarray, old: _Booked, differences: Sequence[Wide]
-    ) -> None:
-        import pyarrow as pa  # as above
-        import pyarrow.compute as pc  # as above
-
-        at = np.flatnonzero(mine)
-        named = shown.select(["tenant_id", "response_model", "request_model"]).take(pa.array(rows[at]))
-        cells = {"tenant": named.column("tenant_id"), "model": pc.coalesce(named.column("response_model"), named.column("request_model"))}
-        changes = (outcome[at] == CHANGED)[:, None]
-        moved = [np.where(changes, values[at], 0) for values in differences]
-        self.tally.add_many(self._connection, cells, outcome[at], [values[at] for values in old.values], moved)
-
-    def _adjustments(self, charges: pa.Table, money: Sequence[pa.Array], lines: pa.Array) -> pa.Table:
-        """The adjustments of these charges; what is not said here is the charge's own."""
-        import pyarrow as pa  # as above
-
-        from spanledger.store.encode import ARROW_TYPES  # as above
-        from spanledger.store.event_rows import SCHEMA  # as above
-
-        count, by = charges.num_rows, self._by
-        refs = charges.column("event_id")
-        said: dict[str, Any] = {
-            "event_id": self._ids(refs),
-            "kind": "adjustment",
-            "ref_event_id": refs,
-            "reason": REPRICED,
-            "booked_ns": by.booked_ns,
-            "catalog_id": by.catalog_id,
-            "engine_version": by.engine_version,
-            "run_id": by.run_id,
-            "lines": lines,
-            **dict(zip(AMOUNTS, money, strict=True)),
-        }
-        columns = []
-        for field in EVENT_FIELDS[:-1]:
-            kind = ARROW_TYPES[field.type]
-            if field.name in CLEARED:
-                cleared = CLEARED[field.name]
-                if cleared == ():
-                    columns.append(pa.ListArray.from_arrays(pa.array(np.zeros(count + 1, np.int32)), pa.array([], kind.value_type)))
-                else:
-                    columns.append(pa.repeat(pa.scalar(cleared, kind), count))
-            elif field.name in said:
-                value = said[field.name]
-                columns.append(pa.repeat(pa.scalar(value, kind), count) if isinstance(value, str | int) else value)
-            else:
-                columns.append(charges.column(field.name))
-        return pa.Table.from_arrays(columns, schema=pa.schema(list(SCHEMA)[:-1]))
-
-    def _ids(self, refs: pa.ChunkedArray) -> pa.Array:
-        """The ids `enrich.adjust.adjustment_id` makes."""
-        import pyarrow as pa  # as above
-
-        self._connection.register("refs", pa.table({"n": pa.array(np.arange(len(refs))), "id": refs}))
-        text = "SELECT unhex(left(sha256('adjustment ' || $run || ' ' || lower(hex(id))), 32)) AS id FROM refs ORDER BY n"
-        found: pa.ChunkedArray = self._connection.sql(text, params={"run": self._by.run_id}).to_arrow_table().column("id")
-        self._connection.unregister("refs")
-        return found.cast(pa.binary(16)).combine_chunks()
+        self, shown: pa.Table, rows: np.ndarray, mine: np.ndarray, outcome: np.ndarray, old: Booked, changed: np.ndarray,
+        differences: Sequence[Wide],
+    ) -> None:  # fmt: skip
+        """Tell the tally of the rows that are `mine`; `differences` are those of the `changed` ones, which are some of them."""
+        names = [encoded(shown.column(name)) for name in ("tenant_id", "response_model", "request_model")]
+        sums = tally_of(names, rows, mine, outcome, old.values, changed, differences)
+        with self._lock:
+            self.tally.merge(sums)
 
     # -- one by one ------------------------------------------------------------------------------------------------------
 
@@ -186,7 +151,7 @@ class Repricer:
         parts = live & valid(table.column("split_weight"))
         charges = single | parts
         ids = table.column("event_id").filter(pa.array(charges)).combine_chunks()
-        corrected = pc.is_in(table.column("ref_event_id"), ids).to_numpy() & kind_is(table, "adjustment")
+        corrected = pc.is_in(table.column("ref_event_id"), ids).to_numpy() & is_text(table.column("kind"), "adjustment")
         at = pa.array(np.flatnonzero(charges | corrected))
         entries = event_rows.from_table(table.take(at))
         named = {event.event_id: event for event in event_rows.from_table(shown.take(at))} if shown is not table else {}
@@ -226,91 +191,61 @@ class Repricer:
         return entries
 
 
-class _Four(NamedTuple):
-    """The four amounts of calls, in the order of AMOUNTS, zero where there is none, and where there is one."""
-
-    values: list[Wide]
-    present: list[np.ndarray]
-
-
-class _Booked:
-    """What plain charges are booked at, net of their adjustments: `values`, `present` as in _Four, and `lines`."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, table: pa.Table, rows: np.ndarray) -> None:
-        import pyarrow as pa  # as above
-
-        charges = table.select([*AMOUNTS, "event_id", "customer_billable"]).take(pa.array(rows)).combine_chunks()
-        self.values = [from_arrow(charges.column(name)) for name in AMOUNTS]
-        self.present = [valid(charges.column(name)) for name in AMOUNTS]
-        source = rows.copy()
-        adjusted = np.zeros(len(rows), bool)
-        if kind_is(table, "adjustment").any():
-            found = _adjusted(connection, table, charges.column("event_id"))
-            at = found.column("n").to_numpy()
-            adjusted[at] = True
-            source[at] = found.column("last").to_numpy()
-            self._net(found, at, adjusted, charges.column("customer_billable").to_numpy())
-        lines = line_arrays.of_column(table.column("lines").take(pa.array(source)))
-        if adjusted.any():  # the last adjustment begins with all lines that were then the charge's
-            lines = line_arrays.kept(lines, (lines.quantity > 0) | ~np.repeat(adjusted, lines.counts))
-        self.lines = lines
-
-    def _net(self, found: pa.Table, at: np.ndarray, adjusted: np.ndarray, billable: np.ndarray) -> None:
-        """Add the adjustments. A zero that is left of what was taken back is nothing, as `enrich.adjust.net_of` has it."""
-        for n, name in enumerate(AMOUNTS):
-            values = self.values[n].copy()
-            values[at] = difference(values[at], negated(from_arrow(found.column(name))))
-            self.values[n] = values
-            self.present[n] = self.present[n].copy()
-            self.present[n][at] |= valid(found.column(name))
-        nothing = [equal(values, np.zeros_like(values)) & adjusted for values in self.values]
-        self.present[1] &= ~(nothing[1] & ~equal(self.values[2], np.zeros_like(self.values[2])))
-        self.present[3] &= ~(nothing[3] & billable)
-
-
-def _adjusted(connection: duckdb.DuckDBPyConnection, table: pa.Table, charges: pa.ChunkedArray) -> pa.Table:
-    """Of the charges that have adjustments: their number, the sums of these, and the row of the last one."""
+def adjustments(
+    connection: duckdb.DuckDBPyConnection, by: ByRun, table: pa.Table, charges: np.ndarray, money: Sequence[pa.Array], lines: pa.Array,
+    catalog_id: pa.Array | None = None,
+) -> pa.Table:  # fmt: skip
+    """The adjustments of the charges in these rows of a table; what is not said here is the charge's own. Without a `catalog_id` for
+    each, that of the run is theirs."""
     import pyarrow as pa  # as above
 
-    rows = np.flatnonzero(kind_is(table, "adjustment"))
-    taken = table.select(["ref_event_id", "entry_number", *AMOUNTS]).take(pa.array(rows)).append_column("row", pa.array(rows))
-    connection.register("taken", taken)
-    connection.register("charges", pa.table({"n": pa.array(np.arange(len(charges))), "event_id": charges}))
-    sums = ", ".join(f"sum({name}) AS {name}" for name in AMOUNTS)
-    text = f"SELECT n, {sums}, arg_max(row, entry_number) AS last FROM charges JOIN taken ON ref_event_id = event_id GROUP BY n"  # noqa: S608 - our own text
-    found: pa.Table = connection.sql(text).to_arrow_table().combine_chunks()
-    connection.unregister("taken")
-    connection.unregister("charges")
-    return found
+    from spanledger.store.encode import ARROW_TYPES  # as above
+    from spanledger.store.event_rows import SCHEMA  # as above
+
+    where = pa.array(charges)
+    refs = table.column("event_id").take(where)
+    said: dict[str, Any] = {
+        "event_id": _ids(connection, by.run_id, refs),
+        "kind": "adjustment",
+        "ref_event_id": refs,
+        "reason": REPRICED,
+        "booked_ns": by.booked_ns,
+        "catalog_id": by.catalog_id if catalog_id is None else catalog_id,
+        "engine_version": by.engine_version,
+        "run_id": by.run_id,
+        "lines": lines,
+        **dict(zip(AMOUNTS, money, strict=True)),
+    }
+    columns = []
+    for field in EVENT_FIELDS[:-1]:
+        kind = ARROW_TYPES[field.type]
+        if field.name in CLEARED:
+            columns.append(_repeated(CLEARED[field.name], kind, len(charges)))
+        elif field.name in said:
+            value = said[field.name]
+            columns.append(_repeated(value, kind, len(charges)) if isinstance(value, str | int) else value)
+        else:
+            columns.append(decoded(table.column(field.name).take(where)))
+    return pa.Table.from_arrays(columns, schema=pa.schema(list(SCHEMA)[:-1]))
 
 
-def _four(billed: Mapping[int, Billed], listed: Billed) -> tuple[Billed, _Four]:
-    """What is paid, and the four amounts: list, contracted, paid, customer's."""
-    contracted, customer = billed.get(CONTRACTED), billed.get(CUSTOMER)
-    nothing = zeros(len(listed.level))
-    absent = np.zeros(len(listed.level), bool)
-    paid = listed
-    if contracted is not None:
-        use = contracted.level != ABSENT
-        paid = Billed(
-            np.where(use, contracted.level, listed.level),
-            np.where(use, contracted.priced, listed.priced),
-            np.where(use[:, None], contracted.quantities, listed.quantities),
-            np.where(use[:, None, None], contracted.costs, listed.costs),
-            np.where(use[:, None], contracted.total, listed.total),
-        )
-    each = (listed, contracted, paid, customer)
-    present = [absent if one is None else one.priced for one in each]
-    values = [nothing if one is None else np.where(one.priced[:, None], one.total, 0) for one in each]
-    return paid, _Four(values, present)
+def _repeated(value: Any, kind: pa.DataType, count: int) -> pa.Array:
+    import pyarrow as pa  # as above
+
+    if value == ():
+        return pa.ListArray.from_arrays(pa.array(np.zeros(count + 1, np.int32)), pa.array([], kind.value_type))
+    return pa.repeat(pa.scalar(value, kind), count)
 
 
-def kind_is(table: pa.Table, kind: str) -> np.ndarray:
-    """Which rows are of a kind."""
-    import pyarrow.compute as pc  # as above
+def _ids(connection: duckdb.DuckDBPyConnection, run_id: str, refs: pa.ChunkedArray) -> pa.Array:
+    """The ids `enrich.adjust.adjustment_id` makes."""
+    import pyarrow as pa  # as above
 
-    found: np.ndarray = pc.equal(table.column("kind"), kind).to_numpy()
-    return found
+    connection.register("refs", pa.table({"n": pa.array(np.arange(len(refs))), "id": refs}))
+    text = "SELECT unhex(left(sha256('adjustment ' || $run || ' ' || lower(hex(id))), 32)) AS id FROM refs ORDER BY n"
+    found: pa.ChunkedArray = connection.sql(text, params={"run": run_id}).to_arrow_table().column("id")
+    connection.unregister("refs")
+    return found.cast(pa.binary(16)).combine_chunks()
 
 
 def live_charges(table: pa.Table) -> np.ndarray:
@@ -318,26 +253,9 @@ def live_charges(table: pa.Table) -> np.ndarray:
     import pyarrow as pa  # as above
     import pyarrow.compute as pc  # as above
 
-    live = kind_is(table, "charge")
-    undone = table.column("ref_event_id").filter(pa.array(kind_is(table, "reversal"))).combine_chunks()
+    live = is_text(table.column("kind"), "charge")
+    undone = table.column("ref_event_id").filter(pa.array(is_text(table.column("kind"), "reversal"))).combine_chunks()
     return live & ~pc.is_in(table.column("event_id"), undone).to_numpy() if len(undone) else live
-
-
-def is_plain(table: pa.Table) -> np.ndarray:
-    """Which calls columns can price: not shared, not metered, with no kinds of usage but the common ones, and no policy on failures."""
-    import pyarrow.compute as pc  # as above
-
-    plain = ~valid(table.column("split_weight"))
-    plain &= pc.not_equal(table.column("usage_state"), "missing").to_numpy()
-    plain &= pc.equal(pc.list_value_length(table.column("usage")), 0).to_numpy()
-    plain &= ~pc.starts_with(table.column("usage_basis"), METERED).to_numpy()
-    failed = pc.equal(table.column("status"), "error").to_numpy()
-    spared = pc.equal(table.column("provider_billing"), "not_billed").to_numpy() | ~table.column("customer_billable").to_numpy()
-    plain &= ~(failed & spared)
-    for name in COUNTS:
-        counts = pc.fill_null(table.column(name), 0).to_numpy()
-        plain &= (counts >= 0) & (counts <= COUNT_MAX)
-    return plain
 
 
 def _groups(charges: Iterable[list[CostEvent]]) -> list[list[list[CostEvent]]]:

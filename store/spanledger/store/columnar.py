@@ -1,23 +1,26 @@
-"""Many calls priced at once, in SQL on integers: disjoint quantities times rates, rounded half-even once a line, as `enrich/price.py` does.
+"""Many calls priced at once, on arrays of integers: disjoint quantities times rates, rounded half-even once a line, as price.py does.
 
-DuckDB multiplies and divides HUGEINT exactly (`//` and `%`; never `/`, which gives a DOUBLE). Whatever is out of the ordinary (more kinds
-of usage, counts that do not add up, lines whose order is not the usual one) is not priced here but marked, and left to the price of the
-single call, which a differential test holds this one to.
+A cost that fits 64 bits and is whole (nearly all are) is a product of numpy's; every other one is multiplied and divided by DuckDB, whose
+`//` and `%` on HUGEINT are exact. What is out of the ordinary (classes of tokens by modality, counts that do not add up, lines whose order
+is not the usual one) is not priced here but marked, and left to the price of the single call, which a differential test holds this one to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from spanledger.enrich.catalog.units import CHARGED_EXTRAS
+from spanledger.enrich.plans import COMMON
 from spanledger.enrich.price import COUNT_MAX
-from spanledger.store.rate_table import CONTRACTED, CUSTOMER, LISTED, SINGLE, SLOTS, RateTable
-from spanledger.store.wide_integers import Wide, from_arrow, zeros
+from spanledger.store.line_arrays import Lines, in_order
+from spanledger.store.rate_table import CONTRACTED, CUSTOMER, LISTED, MAY_GO_WITH, NO_RATE, TOKENS, RateTable
+from spanledger.store.wide_integers import Wide, divided, of_int64, summed, zeros
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
 COUNTS: Final = (
     "input_tokens",
@@ -28,109 +31,208 @@ COUNTS: Final = (
     "cache_write_1h_tokens",
     "reasoning_tokens",
 )
-ABSENT: Final = -2
-"""The level of a role that a call has no price in: nothing is agreed."""
+_OPEN_ORDER: Final = (3, 2, 1, 4, 6, 0, 5)
+"""In which order the tokens of a usage with further units are billed: see `catalog.units.disjoint`."""
 
 
-class Billed(NamedTuple):
-    """What calls are billed in one role, row by row: the level (a number of the rate table, SINGLE or ABSENT), whether there is a price,
-    quantities and costs by unit of COMMON, and the sum."""
+class Calls(NamedTuple):
+    """Calls ready to be priced. `quantities` are disjoint, by unit: COMMON, then what is counted beside them, then nothing for the fee.
 
-    level: np.ndarray
+    `whole` is the total input that decides the level. `sound` says that the counts add up. Of `open` calls something is counted beside
+    tokens. `missing` are calls without usage, `spared` failed calls that cost nothing, `free` those that cost the customer nothing.
+    """
+
+    contexts: np.ndarray
+    start_ns: np.ndarray
+    quantities: Sequence[np.ndarray]
+    whole: np.ndarray
+    sound: np.ndarray
+    open: np.ndarray
+    missing: np.ndarray
+    spared: np.ndarray
+    free: np.ndarray
+
+
+class Bills(NamedTuple):
+    """What calls are billed: which must be priced by themselves after all, which have a price, the four amounts in the order of AMOUNTS
+    (zero where there is none) and where there is one, and the lines of what is paid, whose `ref` is a number of the rates."""
+
+    single: np.ndarray
     priced: np.ndarray
-    quantities: np.ndarray
-    costs: Wide
+    values: list[Wide]
+    present: list[np.ndarray]
+    lines: Lines
+
+
+class _Sums(NamedTuple):
+    """What calls cost by some rates: their kinds, the sums, and which of the calls are priced, and which must be by themselves."""
+
     total: Wide
+    priced: np.ndarray
+    single: np.ndarray
 
 
-_PARTS: Final = f"""
-    SELECT i, context, start_ns, input_tokens IS NULL AND output_tokens IS NULL AS untold,
-        coalesce(cache_read_tokens, 0) AS q_1, coalesce(cache_write_5m_tokens, 0) AS q_2, coalesce(cache_write_1h_tokens, 0) AS q_3,
-        coalesce(reasoning_tokens, 0) AS q_6, coalesce(cache_write_tokens, q_2 + q_3) AS written, written - q_2 - q_3 AS q_4,
-        CASE WHEN input_tokens IS NULL THEN 0 ELSE input_tokens - q_1 - written END AS q_0,
-        CASE WHEN output_tokens IS NULL THEN 0 ELSE output_tokens - q_6 END AS q_5,
-        q_0 + q_1 + written AS whole,
-        least(q_0, q_4, q_5) >= 0 AND whole + q_5 + q_6 <= {COUNT_MAX} AND NOT (untold AND whole = 0 AND q_6 = 0) AS sound
-    FROM calls
-"""  # noqa: S608 - our own text
-_INTO: Final = {
-    0: "q_0 + CASE WHEN slot_1 = 0 THEN q_1 ELSE 0 END + CASE WHEN slot_2 = 0 THEN q_2 ELSE 0 END"
-    " + CASE WHEN slot_3 = 0 THEN q_3 ELSE 0 END + CASE WHEN slot_4 = 0 THEN q_4 ELSE 0 END",
-    1: "CASE WHEN slot_1 = 1 THEN q_1 ELSE 0 END",
-    2: "CASE WHEN slot_2 = 2 THEN q_2 ELSE 0 END + CASE WHEN slot_4 = 2 THEN q_4 ELSE 0 END",
-    3: "CASE WHEN slot_3 = 3 THEN q_3 ELSE 0 END",
-    4: "CASE WHEN slot_4 = 4 THEN q_4 ELSE 0 END + CASE WHEN slot_2 = 4 THEN q_2 ELSE 0 END",
-    5: "q_5 + CASE WHEN slot_6 = 5 THEN q_6 ELSE 0 END",
-    6: "CASE WHEN slot_6 = 6 THEN q_6 ELSE 0 END",
-}
-"""What goes into the line of each unit."""
-_USUAL: Final = (
-    # every count has a rate, and the lines come in the order of the units
-    " AND ".join(f"(q_{slot} = 0 OR slot_{slot} IS NOT NULL)" for slot in SLOTS)
-    + " AND NOT (q_0 = 0 AND b_0 > 0 AND b_1 + b_2 + b_3 + b_4 > 0)"
-    " AND NOT (q_3 > 0 AND q_2 > 0 AND slot_2 = 4) AND NOT (q_3 > 0 AND q_2 = 0 AND q_4 > 0 AND slot_4 = 2)"
-)
-
-
-def price_calls(connection: duckdb.DuckDBPyConnection, calls: pa.Table, rates: RateTable) -> dict[int, Billed]:
-    """What calls are billed, by role. `calls`: the columns COUNTS (each NULL or 0 to COUNT_MAX), `start_ns`, and `context`, a number of the
-    rate table's contexts. A level is SINGLE where the call must be priced by itself."""
-    import pyarrow as pa  # here: reports import this package and must not wait for Arrow
-
-    numbered = calls.append_column("i", pa.array(np.arange(calls.num_rows)))
-    used = [slot for slot in SLOTS if rates.rows.column(f"num_{slot}").null_count < rates.rows.num_rows]
-    connection.register("calls", numbered)
-    connection.register("rates", rates.rows)
-    try:
-        found = connection.sql(_question(rates, used)).to_arrow_table().combine_chunks()
-    finally:
-        connection.unregister("calls")
-        connection.unregister("rates")
-    roles = found.column("role").to_numpy()
-    return {role: _billed(found, roles == role, calls.num_rows, rates, used) for role in (LISTED, CONTRACTED, CUSTOMER) if role in roles}
-
-
-def _question(rates: RateTable, used: list[int]) -> str:
-    lines = ", ".join(f"{_INTO[slot] if slot in used else 0} AS b_{slot}" for slot in SLOTS)
-    selected = ", ".join(f"b_{slot}, {_cost(slot, rates)} AS c_{slot}" for slot in used)
-    total = " + ".join(f"c_{slot}" for slot in used) or "0::HUGEINT"
-    return (
-        f"WITH parts AS ({_PARTS}), joined AS ("  # noqa: S608 - our own text
-        f" SELECT parts.* EXCLUDE (context, start_ns), rates.* EXCLUDE (context, from_ns, to_ns, least, below), {lines}"
-        "  FROM parts JOIN rates ON parts.context = rates.context"
-        "  AND start_ns >= from_ns AND start_ns < to_ns AND whole >= least AND whole < below)"
-        f" SELECT i, role, level, sound AND ({_USUAL}) AS usual{', ' if selected else ''}{selected}, {total} AS total FROM joined"
+def bills(connection: duckdb.DuckDBPyConnection, calls: Calls, rates: RateTable) -> Bills:
+    """What calls are billed by list, by contract and for the customer."""
+    listed, contracted, customer = (
+        rates.kinds_of(role, calls.contexts, calls.start_ns, calls.whole) for role in (LISTED, CONTRACTED, CUSTOMER)
     )
+    agreed, charged = contracted >= 0, customer >= 0
+    lines: list[Lines] = []
+    paid = _sums(connection, calls, rates, np.where(agreed, contracted, listed), lines)
+    list_sums = paid if not agreed.any() else _sums(connection, calls, rates, listed, None)
+    customer_sums = _sums(connection, calls, rates, customer, None) if charged.any() else None
+    nothing, none = zeros(len(listed)), np.zeros(len(listed), bool)
+    values = [list_sums.total, np.where((agreed & paid.priced)[:, None], paid.total, 0) if agreed.any() else nothing, paid.total]
+    present = [list_sums.priced | calls.spared, agreed & paid.priced, paid.priced | calls.spared]
+    single = paid.single | list_sums.single
+    if customer_sums is None:
+        values.append(nothing)
+        present.append(none)
+    else:
+        values.append(np.where(calls.free[:, None], 0, customer_sums.total) if calls.free.any() else customer_sums.total)
+        present.append(customer_sums.priced)
+        single |= charged & customer_sums.single
+    if calls.spared.any():
+        values[:3] = [np.where(calls.spared[:, None], 0, value) for value in values[:3]]
+    return Bills(single, present[2], values, present, lines[0])
 
 
-def _cost(slot: int, rates: RateTable) -> str:
-    """The cost of a line in atto-USD: exact, and where it is not whole, to the nearest, a tie to the even one."""
-    product = f"coalesce(b_{slot}::HUGEINT * num_{slot}::HUGEINT, 0)"
-    if all(value in (None, 1) for value in rates.rows.column(f"den_{slot}").to_pylist()):
-        return product
-    by = f"den_{slot}::HUGEINT"
-    up = f"2 * ({product} % {by}) > {by} OR (2 * ({product} % {by}) = {by} AND ({product} // {by}) % 2 = 1)"
-    return f"CASE WHEN coalesce(den_{slot}, 1) = 1 THEN {product} ELSE {product} // {by} + CASE WHEN {up} THEN 1 ELSE 0 END END"
+def _sums(connection: duckdb.DuckDBPyConnection, calls: Calls, rates: RateTable, kinds: np.ndarray, lines: list[Lines] | None) -> _Sums:
+    """The costs of calls by their kinds (-1: none), and if asked for the lines of those that are priced and not spared."""
+    billed = _billed(calls, rates, kinds)
+    known = kinds >= 0
+    single = known & (rates.single[kinds] | ~(rates.unpriced[kinds] | (calls.sound & _is_usual(calls, rates, kinds, billed))))
+    single &= ~calls.missing
+    refused = _refused(calls, rates, kinds) | calls.missing
+    priced = known & ~single & ~rates.unpriced[kinds] & ~refused
+    ones: list[tuple[int, np.ndarray, np.ndarray, Wide]] = []
+    for slot, quantity in billed.items():
+        at = np.flatnonzero((quantity != 0) & priced)
+        if len(at):
+            ones.append((slot, at, quantity[at], _cost(connection, quantity[at], rates, kinds[at], slot)))
+    if lines is not None:
+        lines.append(_lines(calls, rates, kinds, ones))
+    return _Sums(summed(len(kinds), [(at, cost) for _, at, _, cost in ones]), priced, single)
 
 
-def _billed(found: pa.Table, mine: np.ndarray, count: int, rates: RateTable, used: list[int]) -> Billed:
-    """One role's rows, put where their calls are."""
-    at = found.column("i").to_numpy()
-    levels = found.column("level").to_numpy().copy()
-    usual = found.column("usual").to_numpy()
-    columns = {slot: (found.column(f"b_{slot}").to_numpy(), from_arrow(found.column(f"c_{slot}"))) for slot in used}
-    sums = from_arrow(found.column("total"))
-    if not mine.all():
-        at, levels, usual, sums = at[mine], levels[mine], usual[mine], sums[mine]
-        columns = {slot: (b[mine], c[mine]) for slot, (b, c) in columns.items()}
-    reasoned = np.isin(levels, np.fromiter(rates.reasons, np.int32, len(rates.reasons)))
-    levels[~(usual | reasoned)] = SINGLE
-    is_priced = (levels != SINGLE) & ~reasoned
-    where: np.ndarray | slice = slice(None) if len(at) == count and (at[1:] > at[:-1]).all() else at  # the usual case: all, in their order
-    level, priced, total = np.full(count, ABSENT, np.int32), np.zeros(count, bool), zeros(count)
-    level[where], priced[where], total[where] = levels, is_priced, sums
-    quantities, costs = np.zeros((count, len(SLOTS)), np.int64), zeros(count, len(SLOTS))
-    for slot, (counts, amounts) in columns.items():
-        quantities[where, slot] = np.where(is_priced, counts, 0)
-        costs[where, slot] = amounts
-    return Billed(level, priced, quantities, costs, total)
+def _billed(calls: Calls, rates: RateTable, kinds: np.ndarray) -> dict[int, np.ndarray]:
+    """What goes into the line of each slot."""
+    found: dict[int, np.ndarray] = {}
+
+    def add(slot: int, quantity: np.ndarray) -> None:
+        found[slot] = found[slot] + quantity if slot in found else quantity
+
+    for unit, quantity in enumerate(calls.quantities):
+        if not quantity.any():
+            continue
+        slots = rates.slots[:, unit][kinds]
+        possible = MAY_GO_WITH[unit] if unit in TOKENS else (unit,)
+        for slot in possible:
+            into = slots == slot
+            if into.all():
+                add(slot, quantity)
+            elif into.any():
+                add(slot, np.where(into, quantity, 0))
+    if rates.has_fee.any():
+        asked = calls.open | np.logical_or.reduce([quantity != 0 for quantity in calls.quantities])
+        found[len(rates.units) - 1] = (asked & rates.has_fee[kinds]).astype(np.int64)
+    if rates.least.any() or rates.multiple.any():
+        found = {
+            slot: _rounded_up(quantity, rates.least[:, slot][kinds], rates.multiple[:, slot][kinds]) for slot, quantity in found.items()
+        }
+    return found
+
+
+def _rounded_up(quantity: np.ndarray, least: np.ndarray, multiple: np.ndarray) -> np.ndarray:
+    """As `price.rounded_up`; what is not there stays so."""
+    raised = np.maximum(quantity, least)
+    up = np.maximum(multiple, 1)
+    return np.where(quantity != 0, -(-raised // up) * up, 0)
+
+
+def _is_usual(calls: Calls, rates: RateTable, kinds: np.ndarray, billed: dict[int, np.ndarray]) -> np.ndarray:
+    """Whether every count has a rate, and the lines come in the order of the units."""
+    usual = np.ones(len(kinds), bool)
+    for unit, quantity in enumerate(calls.quantities):
+        if quantity.any():
+            usual &= (quantity == 0) | (rates.slots[:, unit][kinds] != NO_RATE)
+    plain, _, short, long, other = calls.quantities[:5]
+    cached = [billed[slot] for slot in (1, 2, 3, 4) if slot in billed]
+    if 0 in billed and cached:
+        usual &= calls.open | ~((plain == 0) & (billed[0] > 0) & (sum(cached) > 0))
+    if long.any():
+        behind = (short > 0) & (rates.slots[:, 2][kinds] == 4)
+        behind |= (short == 0) & (other > 0) & (rates.slots[:, 4][kinds] == 2)
+        usual &= calls.open | ~((long > 0) & behind)
+    return usual
+
+
+def _refused(calls: Calls, rates: RateTable, kinds: np.ndarray) -> np.ndarray:
+    """Calls with something beside their tokens that surely costs and has no rate."""
+    refused = np.zeros(len(kinds), bool)
+    if not calls.open.any():
+        return refused
+    has_tokens = np.logical_or.reduce([calls.quantities[unit] != 0 for unit in TOKENS])
+    for unit in range(len(COMMON), len(calls.quantities)):
+        name, quantity = rates.units[unit], calls.quantities[unit]
+        unknown = rates.slots[:, unit][kinds] < 0
+        refused |= (quantity > 0) & unknown & ((name in CHARGED_EXTRAS) | ~has_tokens)
+    return refused
+
+
+def _cost(connection: duckdb.DuckDBPyConnection, quantity: np.ndarray, rates: RateTable, kinds: np.ndarray, slot: int) -> Wide:
+    """The cost of lines of one slot in atto-USD: exact, and where it is not whole, to the nearest, a tie to the even one."""
+    wide = np.flatnonzero(quantity > rates.most[:, slot][kinds])
+    product = (
+        quantity * rates.numerator[:, slot][kinds]
+        if not len(wide)
+        else np.where(quantity > rates.most[:, slot][kinds], 0, quantity) * rates.numerator[:, slot][kinds]
+    )
+    cost = of_int64(product)
+    if len(wide):
+        used, which = np.unique(kinds[wide], return_inverse=True)
+        held = [rates.rates[kind * len(rates.units) + slot] for kind in used.tolist()]
+        pairs = [(1, 1) if rate is None else (rate.atto_num, rate.atto_den) for rate in held]
+        cost[wide] = divided(connection, quantity[wide], which, pairs)
+    return cost
+
+
+def _lines(calls: Calls, rates: RateTable, kinds: np.ndarray, ones: Sequence[tuple[int, np.ndarray, np.ndarray, Wide]]) -> Lines:
+    """The lines of calls, in the order in which their units are billed."""
+    width = len(rates.units)
+    found = in_order(
+        len(kinds), [(at, kinds[at] * width + slot, quantity, cost) for slot, at, quantity, cost in sorted(ones, key=lambda one: one[0])]
+    )
+    if calls.spared.any():
+        found = found.without(calls.spared)
+    odd = np.flatnonzero(calls.open & (found.counts > 1))
+    if not len(odd):
+        return found
+    ranks = np.full((len(odd), width), width, np.int64)
+    order = (*_OPEN_ORDER, *sorted(range(len(COMMON), width - 1), key=lambda unit: rates.units[unit]), width - 1)
+    for rank, unit in reversed([*enumerate(order)]):
+        if unit == width - 1:
+            ranks[:, unit] = rank
+            continue
+        slots = rates.slots[:, unit][kinds[odd]].astype(np.int64)
+        has = np.flatnonzero((calls.quantities[unit][odd] != 0) & (slots >= 0))
+        ranks[has, slots[has]] = rank
+    return found.sorted_within(odd, lambda owner, ref: ranks[owner, ref % width])
+
+
+def disjoint(
+    counts: Sequence[np.ndarray], present: Sequence[np.ndarray], is_open: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """The disjoint quantities of calls by COMMON, the total input that decides their level, and whether the counts add up.
+
+    `counts` are the columns COUNTS, 0 where there is none, each 0 to COUNT_MAX; `present` says where there is one.
+    """
+    total, output, read, write, short, long, thought = counts
+    written = np.where(present[3], write, short + long)
+    plain = np.where(present[0], total - read - written, 0)
+    said = np.where(present[1], output - thought, 0)
+    other = written - short - long
+    whole = plain + read + written
+    sound = (plain >= 0) & (said >= 0) & (other >= 0) & (whole + said + thought <= COUNT_MAX)
+    return [plain, read, short, long, other, said, thought], np.where(is_open, total, whole), sound

@@ -56,6 +56,11 @@ def options(table: Table, level: int = COMMIT_LEVEL) -> dict[str, Any]:
     }
 
 
+def dictionary_texts(table: Table) -> list[str]:
+    """The text columns that are kept as a dictionary, and can be read as one."""
+    return [field.name for field in FIELDS[table] if field.type == "text" and _encoding(field) is None]
+
+
 def _leaves(field: Field) -> dict[str, str | None]:
     """The Parquet paths of a column's leaves with their encoding; None is a dictionary."""
     if field.type in _ITEMS:

@@ -6,8 +6,9 @@ entries anywhere, and a run that is repeated finds nothing left to do.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,19 +20,19 @@ from spanledger.enrich.book import Prices
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.open_traces import TraceKey
 from spanledger.enrich.records import DAY_NS
-from spanledger.store.adjustments import Identity, Repricer
+from spanledger.store.adjustments import COLUMNS, Identity, Repricer
+from spanledger.store.coded_texts import decoded
 from spanledger.store.conditions import NO_FILTERS, Conditions, Filters, conditions
-from spanledger.store.files import DataFile
-from spanledger.store.index import trace_keys_of
 from spanledger.store.ledger import Ledger, by_day_and_trace
+from spanledger.store.partition_pieces import Piece, pieces
 from spanledger.store.query import EVERYTHING, Range, snapshot
 from spanledger.store.tally import Tally
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SLICE_ROWS: Final = 1_000_000
-"""Rows of a partition in memory at a time, about a kilobyte each; a larger partition is taken in slices of its traces."""
+THREADS: Final = 2
+"""Pieces worked on at a time, beside whoever writes what was made of those before. Arrow, numpy and DuckDB let others run meanwhile."""
 
 Progress = Callable[[int], None]
 Change = Callable[["pa.Table"], "pa.Table"]
@@ -84,27 +85,50 @@ def repriced(
     """
     with closing(Repricer(prices, by, lambda wanted: charges_ever(ledger, wanted))) as repricer, closing(_Chooser(scope)) as chooser:
 
-        def work(day: int, table: pa.Table) -> tuple[int, list[tuple[int, pa.Table]]]:
-            made = repricer.reprice(table if change is None else change(table), chooser.choose(table), table if change else None)
-            parts = [(day, made.table)] if made.table is not None else []
-            return table.num_rows, parts + tables_of(ledger, made.events)
+        def work(piece: Piece) -> list[tuple[int, pa.Table]]:
+            if change is None:
+                table = piece.read(COLUMNS)
+                made = repricer.reprice(table, chooser.choose(table), complete=piece.read)
+            else:
+                shown = with_texts(piece.read())
+                made = repricer.reprice(change(shown), chooser.choose(shown), shown)
+            parts = [(piece.day, made.table)] if made.table is not None else []
+            return parts + tables_of(ledger, made.events)
 
-        with ThreadPoolExecutor(1, "reprice") as thread:
-            waiting = None
-            for day, table in slices(ledger, scope.window):
-                following = thread.submit(work, day, table)
-                if waiting is not None:
-                    yield from _done(waiting.result(), progress)
-                waiting = following
-            if waiting is not None:
-                yield from _done(waiting.result(), progress)
+        yield from in_threads(work, pieces(ledger, scope.window), progress)
         tally(repricer.tally)
 
 
-def _done(result: tuple[int, list[tuple[int, pa.Table]]], progress: Progress) -> Iterator[tuple[int, pa.Table]]:
-    rows, parts = result
+def in_threads(
+    work: Callable[[Piece], list[tuple[int, pa.Table]]], some: Iterator[Piece], progress: Progress
+) -> Iterator[tuple[int, pa.Table]]:
+    """What is made of pieces, in their order, some of them at a time; what was made waits for the caller, so that memory is bounded."""
+    with ThreadPoolExecutor(THREADS, "reprice") as threads:
+        waiting: deque[tuple[int, Future[list[tuple[int, pa.Table]]]]] = deque()
+        try:
+            for piece in some:
+                waiting.append((piece.rows, threads.submit(work, piece)))
+                if len(waiting) > THREADS:
+                    yield from _done(waiting, progress)
+            while waiting:
+                yield from _done(waiting, progress)
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _done(waiting: deque[tuple[int, Future[list[tuple[int, pa.Table]]]]], progress: Progress) -> Iterator[tuple[int, pa.Table]]:
+    rows, future = waiting.popleft()
+    found = future.result()
     progress(rows)
-    yield from parts
+    yield from found
+
+
+def with_texts(table: pa.Table) -> pa.Table:
+    """The rows with their texts themselves, for those who change them."""
+    import pyarrow as pa  # here: reports import this package and must not wait for Arrow
+
+    return pa.table({name: decoded(table.column(name)) for name in table.column_names})
 
 
 class _Chooser:
@@ -125,46 +149,11 @@ class _Chooser:
         chosen = np.zeros(table.num_rows, bool)
         if self._where.sql == "true":
             return ~chosen
-        self._connection.register("rows", table.append_column("row_number", pa.array(np.arange(table.num_rows))))
-        asked = f"SELECT row_number FROM rows WHERE {self._where.sql}"  # noqa: S608 - allow-listed names, bound values
-        chosen[self._connection.execute(asked, self._where.values).fetchnumpy()["row_number"]] = True
-        self._connection.unregister("rows")
+        with closing(self._connection.cursor()) as cursor:
+            cursor.register("rows", table.append_column("row_number", pa.array(np.arange(table.num_rows))))
+            asked = f"SELECT row_number FROM rows WHERE {self._where.sql}"  # noqa: S608 - allow-listed names, bound values
+            chosen[cursor.execute(asked, self._where.values).fetchnumpy()["row_number"]] = True
         return chosen
-
-
-def partitions(ledger: Ledger, window: Range) -> dict[int, list[DataFile]]:
-    """The files with rows of the window by partition, the earliest day first."""
-    found: dict[int, list[DataFile]] = {}
-    for file in ledger.metastore.live_files("events", start_ns=window):
-        found.setdefault(file.day, []).append(file)
-    return dict(sorted(found.items()))
-
-
-def slices(ledger: Ledger, window: Range) -> Iterator[tuple[int, pa.Table]]:
-    """The rows of each partition, all of a trace together, no more than about SLICE_ROWS at a time."""
-    for day, files in partitions(ledger, window).items():
-        count = -(-sum(file.rows for file in files) // SLICE_ROWS)
-        for part in range(count):
-            table = _read(ledger, files, part, count)
-            if table.num_rows:
-                yield day, table
-
-
-def _read(ledger: Ledger, files: Iterable[DataFile], part: int, count: int) -> pa.Table:
-    """The rows of the traces whose key leaves `part` when divided by `count`."""
-    import pyarrow as pa  # as above
-    import pyarrow.parquet as pq  # as above
-
-    from spanledger.store.event_rows import SCHEMA  # as above
-
-    tables = []
-    for file in files:
-        with pq.ParquetFile(ledger.data_dir / file.path) as parquet:
-            groups = [parquet.read()] if count == 1 else (parquet.read_row_group(n) for n in range(parquet.num_row_groups))
-            for rows in groups:
-                mine = rows if count == 1 else rows.filter(pa.array(trace_keys_of(rows) % np.uint64(count) == part))
-                tables.append(mine.select(SCHEMA.names))
-    return pa.concat_tables(tables).combine_chunks()
 
 
 def tables_of(ledger: Ledger, events: Sequence[CostEvent]) -> list[tuple[int, pa.Table]]:

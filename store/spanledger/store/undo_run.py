@@ -17,7 +17,8 @@ from spanledger.enrich.open_traces import OpenTrace
 from spanledger.store.adjustments import Identity
 from spanledger.store.index import trace_keys_of
 from spanledger.store.ledger import Ledger
-from spanledger.store.reprice_run import Progress, Scope, charges_ever, slices, tables_of
+from spanledger.store.partition_pieces import pieces
+from spanledger.store.reprice_run import Progress, Scope, charges_ever, tables_of
 from spanledger.store.tally import CHANGED, LOST, UNCHANGED, Tally
 
 if TYPE_CHECKING:
@@ -36,10 +37,9 @@ def undone(
 ) -> Iterator[tuple[int, pa.Table]]:
     """The entries that take a run back, as (partition day, rows without numbers). `scope` is the run's own."""
     sums = Tally()
-    for day, table in slices(ledger, scope.window):
-        del day
-        yield from tables_of(ledger, _taken_back(ledger, table, run_id, by, sums))
-        progress(table.num_rows)
+    for piece in pieces(ledger, scope.window):
+        yield from tables_of(ledger, _taken_back(ledger, piece.read(), run_id, by, sums))
+        progress(piece.rows)
     tally(sums)
 
 
