@@ -13,6 +13,7 @@ The rules, in the order they are applied (DESIGN "Settle"):
 4. The fullest span of a call is its charge; the others lend what it lacks and are suppressed, on record.
 5. An aggregate with usage is a charge only if nothing below it is, and then for the silent calls below it too.
 6. Calls on the two sides of a tool are distinct.
+7. A charge that names no model takes that of the nearest aggregate above it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from spanledger.enrich.charge import RETRIEVED, Charge
 from spanledger.enrich.inherit import Inheritance, lend_payers, own_payers
 from spanledger.enrich.merge import bears_usage, fullest, merged_call, standing_call, teller
 from spanledger.enrich.meters import parted, surface_of
+from spanledger.enrich.model_above import with_models
 from spanledger.enrich.plain_trace import plain_charges
 from spanledger.enrich.records import Call, Payers, Reading
 from spanledger.enrich.tellers import Tellers, identity, is_above, within
@@ -36,8 +38,8 @@ def settle(traces: Sequence[Mapping[bytes, Reading]]) -> list[Charge]:
     if len(traces) == 1:
         plain = plain_charges(traces[0])
         if plain is not None:
-            return plain
-    return settle_any(traces)
+            return with_models(plain, traces)
+    return with_models(settle_any(traces), traces)
 
 
 def settle_any(traces: Iterable[Mapping[bytes, Reading]]) -> list[Charge]:
