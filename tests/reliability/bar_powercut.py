@@ -43,7 +43,7 @@ def record(folder: Path, seed: int, broken: str = "") -> list[Op]:
     log = folder.with_suffix(".log")
     folder.mkdir()
     command = [sys.executable, "-m", "tests.reliability.recorded_run", str(folder), str(log), str(seed), broken]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BrokenBarError(f"seed {seed}: the run itself failed: {done.stderr[-2000:]}")
     found: list[Op] = pickle.loads(log.read_bytes())  # noqa: S301 - written by the line above

@@ -45,7 +45,7 @@ def use_everything_that_writes(tmp_path: Path) -> None:
         ["keys", "create", "--data", data, "--tenant", "acme"],
         ["compact", "--data", data],
         ["checkpoint", "--data", data],
-        ["reprice", "--data", data, "--since", "7d", "--commit"],
+        ["reprice", "--data", data, "--since", "7d", "--commit", "--yes"],
         ["backup", "--data", data, tmp_path / "copy"],
         ["restore", tmp_path / "copy", "--data", tmp_path / "restored"],
     ):

@@ -106,7 +106,7 @@ def _check_frames(data: memoryview, start: int) -> None:
 
 
 def _strangers(archive: Path, journal: Path, listed: ListFile) -> Iterator[ArchiveFault]:
-    """Segments that nobody listed: put there by hand, or by a list that was cut. One that still lies in the journal is only half archived."""
+    """Segments that nobody listed: put there by hand, or by a list that was cut. One that the journal still has is only half archived."""
     known, removed = listed.current(), {*listed.removed()} | {each.start for each in segments.list_segments(journal)}
     for path in sorted(archive.glob("*.json")) if archive.is_dir() else ():
         if path.stem.isdecimal() and int(path.stem) not in known and int(path.stem) not in removed:
