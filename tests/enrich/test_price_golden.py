@@ -1,8 +1,11 @@
 """Golden tables: published prices x hand-written usage for each provider, with the sums done on paper (in millionths of a dollar)."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from spanledger.enrich.money import text_from_atto
+from spanledger.enrich.plans import in_window
 from spanledger.enrich.price import Catalog
 from spanledger.enrich.records import Call, Usage
 
@@ -69,6 +72,40 @@ GOLDEN = [
     ("groq", "whisper-large-v3", Usage(extra=extra(audio_ms=3_000)), {"service_tier": "batch"}, NOON_NS, "0.000154166666666667"),
     # Perplexity Sonar: 1 in, 1 out and 12 per 1000 requests: 1000 + 100 + 12,000
     ("perplexity", "sonar", Usage(1000, 100), {}, NOON_NS, "0.0131"),
+    # deep research: 2 in, 8 out, citations 2, searches 5 per 1000: 2000 + 50 x 8 + 50 x 2 + 15,000
+    ("perplexity", "sonar-deep-research", Usage(1000, 100, extra=extra(citation_tokens=50, web_search_requests=3)), {}, NOON_NS, "0.0175"),
+    # per search, audio and image parts at their own rates, seconds, characters, pages
+    ("openai", "gpt-5", Usage(1000, 100, extra=extra(web_search_requests=2)), {}, NOON_NS, "0.02225"),  # 1250 + 1000 + 20,000
+    # 600 x 2.5 + 400 x 40 + 50 x 10 + 50 x 80 = 1500 + 16,000 + 500 + 4000
+    ("openai", "gpt-4o-audio-preview", Usage(1000, 100, extra=extra(input_audio_tokens=400, output_audio_tokens=50)), {}, NOON_NS, "0.022"),
+    # 500 x 5 + 500 x 10 + 1000 x 40
+    ("openai", "gpt-image-1", Usage(1000, 1000, extra=extra(input_image_tokens=500, output_image_tokens=1000)), {}, NOON_NS, "0.0475"),
+    ("openai", "whisper-1", Usage(extra=extra(audio_ms=90_000)), {}, NOON_NS, "0.009"),  # 0.36 an hour, 90 of 3600 s
+    ("openai", "tts-1", Usage(extra=extra(input_characters=1000)), {}, NOON_NS, "0.015"),
+    ("mistral_ai", "mistral-ocr-latest", Usage(extra=extra(pages=7)), {}, NOON_NS, "0.028"),  # 4 per 1000 pages
+    ("voyageai", "rerank-2.5", Usage(1000, 0), {}, NOON_NS, "0.00005"),
+    ("gcp.gemini", "gemini-2.5-pro", Usage(1000, 100, extra=extra(maps_grounding_requests=2)), {}, NOON_NS, "0.05225"),  # 25 per 1000
+    ("gcp.gemini", "gemini-2.5-flash", Usage(1000, 100, extra=extra(input_audio_tokens=500)), {}, NOON_NS, "0.0009"),  # 150 + 500 + 250
+    # batch, where each seller has it: half of 1.25 and 10, of 0.8 and 3.2, of 0.15 and 0.6
+    ("gcp.gemini", "gemini-2.5-pro", Usage(1000, 100), {"service_tier": "batch"}, NOON_NS, "0.001125"),
+    ("aws.bedrock", "amazon.nova-pro-v1:0", Usage(1000, 100), {"service_tier": "batch"}, NOON_NS, "0.00056"),
+    ("groq", "openai/gpt-oss-120b", Usage(1000, 100), {"service_tier": "batch"}, NOON_NS, "0.000105"),
+    # Azure's batch of GPT-4o halves input and output; what was cached costs what it always does: 500 x 1.25 + 500 x 1.25 + 100 x 5
+    ("azure.ai.openai", "gpt-4o", Usage(1000, 100, 500), {"service_tier": "batch"}, NOON_NS, "0.00175"),
+    # Anthropic's old long context, above 200,000: 6 and 22.5. All input counts for it, also what was cached: 1 x 6 + 200,000 x 0.6
+    ("anthropic", "claude-sonnet-4-5", Usage(199_999, 100), {}, NOON_NS, "0.601497"),
+    ("anthropic", "claude-sonnet-4-5", Usage(200_000, 100), {}, NOON_NS, "0.6015"),
+    ("anthropic", "claude-sonnet-4-5", Usage(200_001, 100), {}, NOON_NS, "1.202256"),
+    ("anthropic", "claude-sonnet-4-5", Usage(200_001, 0, 200_000), {}, NOON_NS, "0.120006"),
+    ("x_ai", "grok-4.3", Usage(200_001, 100), {}, NOON_NS, "0.5005025"),  # 200,001 x 2.5 + 100 x 5
+    # the others, at their plain rates
+    ("groq", "llama-3.3-70b-versatile", Usage(1000, 100), {}, NOON_NS, "0.000669"),
+    ("cohere", "command-r-plus-08-2024", Usage(1000, 100), {}, NOON_NS, "0.0035"),
+    ("moonshot_ai", "kimi-k2.5", Usage(1000, 100), {}, NOON_NS, "0.0009"),
+    ("openrouter", "anthropic/claude-sonnet-4.5", Usage(1000, 100), {}, NOON_NS, "0.0045"),
+    ("fireworks", "accounts/fireworks/models/deepseek-v3p1", Usage(1000, 100), {}, NOON_NS, "0.000728"),
+    ("together", "deepseek-ai/DeepSeek-V3.1", Usage(1000, 100), {}, NOON_NS, "0.00077"),
+    ("cerebras", "gpt-oss-120b", Usage(1000, 100), {}, NOON_NS, "0.000425"),
 ]
 
 
@@ -91,3 +128,62 @@ def test_a_surcharge_names_both_its_rates_and_is_unknown_before_its_day() -> Non
     [line] = CATALOG.price(call, NOON_NS).lines
     assert (line.amount, line.rate_id.count("*")) == ("5.5", 1)
     assert CATALOG.price(call, 1_772_323_200 * 10**9).reason == "not_effective_yet"  # 2026-03-01
+
+
+def cost(provider: str, model: str, usage: Usage, at_ns: int, tier: str | None = None) -> str | None:
+    call = Call("t", provider=provider, request_model=model, response_model=model, usage=usage, service_tier=tier)
+    priced = CATALOG.price(call, at_ns)
+    return priced.reason if priced.cost_usd is None else text_from_atto(priced.cost_usd)
+
+
+def ns(*when: int) -> int:
+    return int(datetime(*when, tzinfo=UTC).timestamp()) * 10**9  # type: ignore[arg-type,misc]  # year, month, day, …
+
+
+def test_a_batch_before_its_price_is_known_has_none() -> None:
+    usage = Usage(1000, 100)
+    assert cost("anthropic", "claude-sonnet-4-5", usage, ns(2026, 6, 1), "batch") == "not_effective_yet"
+    assert cost("anthropic", "claude-sonnet-4-5", usage, ns(2026, 6, 1)) == "0.0045"  # 1000 x 3 + 100 x 15
+    assert cost("anthropic", "claude-sonnet-4-5", usage, NOON_NS, "batch") == "0.00225"
+    first = ns(2026, 10, 14)
+    assert cost("groq", "whisper-large-v3", Usage(extra=extra(audio_ms=60_000)), first - 1, "batch") == "not_effective_yet"
+    assert cost("groq", "whisper-large-v3", Usage(extra=extra(audio_ms=60_000)), first, "batch") == "0.000925"
+    assert cost("openai", "gpt-5", usage, NOON_NS, "scale") == "no_rate_for_tier:scale"  # and not the standard price
+
+
+@pytest.mark.parametrize(
+    ("at_ns", "peak"),
+    [
+        # 01:00-04:00 and 06:00-10:00 UTC from Monday to Friday, the first moment in and the last out
+        (ns(2026, 11, 20, 1) - 1, False), (ns(2026, 11, 20, 1), True), (ns(2026, 11, 20, 4) - 1, True), (ns(2026, 11, 20, 4), False),
+        (ns(2026, 11, 20, 10) - 1, True), (ns(2026, 11, 20, 10), False),
+        (ns(2026, 11, 21, 2), False), (ns(2026, 11, 22, 2), False), (ns(2026, 11, 23, 2), True),  # Saturday, Sunday, Monday
+        # the hours are UTC's, whatever clocks do elsewhere: Berlin's went back on 2026-10-25, New York's on 2026-11-01
+        (ns(2026, 10, 23, 1), True), (ns(2026, 10, 26, 1), True), (ns(2026, 10, 26, 4), False), (ns(2026, 11, 2, 6), True),
+        # before 2026-08-23 weekends had peaks too; before 2026-08-16 16:00 there were none
+        (ns(2026, 8, 22, 2), True), (ns(2026, 8, 23, 2), False), (ns(2026, 8, 17, 2), True),
+    ],
+)  # fmt: skip
+def test_peak_hours(at_ns: int, *, peak: bool) -> None:
+    assert cost("deepseek", "deepseek-v4-pro", Usage(1000, 0), at_ns) == ("0.00132" if peak else "0.00066")
+
+
+def test_a_window_over_midnight_has_both_sides_of_it() -> None:
+    day = ns(2026, 3, 29)  # clocks go forward in Berlin that night
+    assert [in_window("22:00-04:00", day + hour * 3600 * 10**9) for hour in (-3, -2, 0, 3, 4)] == [False, True, True, True, False]
+    sunday, monday = "22:00-04:00 7-7", "22:00-04:00 1-1"
+    assert (in_window(sunday, day + 23 * 3600 * 10**9), in_window(sunday, day + 25 * 3600 * 10**9)) == (True, False)
+    assert in_window(monday, day + 25 * 3600 * 10**9)  # the weekday is that of the time itself
+
+
+def test_the_tier_that_was_served_decides() -> None:
+    """Which of the two a span says is the dialect's to find; a call has one, and it goes before the standard rate."""
+    usage = Usage(1000, 100)
+    assert [cost("openai", "gpt-5", usage, NOON_NS, tier) for tier in (None, "default", "auto", "priority", "flex", "batch")] == [
+        "0.00225", "0.00225", "0.00225", "0.0045", "0.001125", "0.001125",
+    ]  # fmt: skip
+
+
+def test_what_a_call_reports_and_nobody_has_a_rate_for_is_not_free() -> None:
+    for unit in ("file_search_requests", "search_units", "social_search_requests"):
+        assert cost("mistral_ai", "mistral-medium-2508", Usage(1000, 100, extra=extra(**{unit: 1})), NOON_NS) == f"no_rate:{unit}"
