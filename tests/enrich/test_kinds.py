@@ -45,8 +45,10 @@ def test_a_span_without_operation_is_known_by_its_name_or_its_usage() -> None:
     assert read_span(SCOPE, embedded).operation == "embeddings"
 
 
-def test_usage_of_nobody_knows_what_is_no_call() -> None:
-    assert read_span("my-app", {"gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 7}).kind == "other"
+def test_usage_of_nobody_knows_what_restates() -> None:
+    """It may be the sum of what is below; where nothing is, it is all that is known, and shown without a price rather than dropped."""
+    span = read_span("my-app", {"gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 7})
+    assert (span.kind, span.operation) == ("aggregate", "unnamed")
 
 
 def test_names_are_told_apart_though_the_texts_are_equal() -> None:

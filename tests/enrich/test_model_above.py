@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spanledger.enrich.charge import Charge
 from spanledger.enrich.model_above import FLAG
+from spanledger.enrich.records import Usage
 from spanledger.enrich.settle import settle
 from tests.enrich.trees import Node, agent, chat, other, spans, step, tool
 
@@ -43,8 +44,9 @@ def test_nothing_is_taken_across_a_tool_or_for_a_call_without_usage() -> None:
 
 def test_a_span_without_usage_names_nothing() -> None:
     """An agent that tells nothing of usage speaks of its own settings, not of what was called."""
-    [charge] = charges(agent("agent", response("a")))
-    assert charge.call.request_model is None
+    for silent in (agent("agent", response("a")), agent("agent", response("a"), usage=Usage(), model="gpt-5")):
+        [charge] = charges(silent)
+        assert charge.call.request_model is None
 
 
 def test_a_circle_ends() -> None:
