@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -88,7 +89,7 @@ def cost(data: Path, *args: object) -> dict[Any, Any]:
 
 def test_each_period_against_what_was_used(data: Path) -> None:
     answer = commitments(data, "list")
-    assert "1 calls of these have no price" in answer.err
+    assert "calls of these without a price (see `spanledger doctor`): 1;" in answer.err
     found = {(row["contract"], row["period"]): row for row in answer.rows()}
     assert list(found) == [("OpenAI frame", "2025-10"), ("OpenAI frame", "2025-11"), ("acme's own", "2025-10")]
     october, november, own = found.values()
@@ -180,3 +181,30 @@ def test_what_cannot_be_booked_says_why(data: Path, tmp_path: Path) -> None:
     assert f"{year} is not over before {year + 1}-01-01 (UTC)" in answer.err
     assert spanledger("prices", "deactivate", "open", "--data", data).code == 0
     assert "no commitment is in force" in commitments(data, "list").err
+
+
+def test_a_shortfall_is_spread_as_the_guide_says(data: Path, tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "catalog.md").read_text("utf-8")
+    blocks = [block for block in re.findall(r"```toml\n(.*?)```", guide, re.DOTALL) if "[[enrich." in block]
+    assert len(blocks) == 2
+    (tmp_path / "c.toml").write_text("\n".join(blocks))
+    commitments(data, "book", "2025-10", "--commit", "--yes")
+    asked = (
+        "--since",
+        "2025-10",
+        "--until",
+        "2025-11",
+        "--allot",
+        "openai-shortfall",
+        "--config",
+        tmp_path / "c.toml",
+        "--format",
+        "jsonl",
+    )
+    rows = {row["tenant"]: row for row in spanledger("report", "--data", data, *asked).rows()}
+    # of OpenAI's own label acme used 3200 and globex 3000; 3600 by these shares, and none is left with nobody
+    assert (rows["acme"]["openai-shortfall_usd"], rows["globex"]["openai-shortfall_usd"]) == (
+        "1858.064516129032258065",
+        "1741.935483870967741935",
+    )
+    assert rows[None]["openai-shortfall_usd"] == "-3600"

@@ -77,7 +77,7 @@ def _write(found: Sequence[Settled], there: dict[Held, Booked], output: Format, 
         COLUMNS, [_row(each, there[each.commitment, each.period], now_ns, people=people) for each in found], output, optional=_OPTIONAL
     )
     if unpriced := sum(each.unpriced_calls for each in found):
-        complain(f"{unpriced:,} calls of these have no price (see `spanledger doctor`): more was used than is shown")
+        complain(f"calls of these without a price (see `spanledger doctor`): {unpriced:,}; more was used than is shown")
 
 
 def _row(each: Settled, there: Booked, now_ns: int, *, people: bool) -> list[Any]:
