@@ -81,7 +81,6 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "store/spanledger/store/rate_table.py": ("tests/store/test_adjustments.py",),
     "store/spanledger/store/reprice_run.py": ("tests/cli/test_repricing.py",),
     "store/spanledger/store/tally.py": ("tests/store/test_adjustments.py",),
-    "store/spanledger/store/undo_run.py": ("tests/cli/test_repricing.py",),
     "store/spanledger/store/wide_integers.py": ("tests/store/test_adjustments.py",),
     "store/spanledger/store/chain_records.py": ("tests/store/test_chain.py", "tests/store/test_verify.py"),
     "store/spanledger/store/export/*.py": ("tests/store/test_export.py",),

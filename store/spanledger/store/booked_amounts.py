@@ -32,6 +32,11 @@ class Booked:
         if is_text(table.column("kind"), "adjustment").any():
             self._net(adjustments_of(connection, table, rows), table.column("customer_billable").to_numpy()[rows])
 
+    @property
+    def last(self) -> np.ndarray:
+        """The row of each charge's last entry: itself, or its last adjustment."""
+        return self._source
+
     def lines(self, at: np.ndarray) -> Lines:
         """The lines of some of the charges: of an adjusted one those that its last adjustment begins with."""
         lines = self._lines.taken(self._source[at])
