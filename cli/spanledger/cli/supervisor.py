@@ -16,7 +16,8 @@ from spanledger.cli.log import LogFormat
 from spanledger.cli.worker import Stats
 
 _log = logging.getLogger(__name__)
-_BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 3.0)
+"""Never long: what a worker died of, as a full disk, may be over at any moment, and the ledger is to catch up within seconds."""
 _STEADY_SECONDS = 30.0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -26,7 +27,7 @@ from spanledger.store.errors import LedgerBusyError, LedgerFencedError
 
 _log = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.02
-_RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+_RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0)
 _POLL_BYTES = 1 << 20
 _COLLECT_SECONDS = 600.0
 _TICK_SPANS = 16_384
@@ -300,7 +301,7 @@ class Worker:
             except (LedgerBusyError, LedgerFencedError):
                 self._blocked = self._overtaken = True
                 return False
-            except OSError as error:
+            except (OSError, sqlite3.OperationalError) as error:  # SQLite's word for a disk that is full, fails, or may not be written
                 if not self._patient:
                     raise
                 pause = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]

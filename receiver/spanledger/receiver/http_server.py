@@ -31,6 +31,7 @@ from spanledger.receiver.admission import (
 )
 from spanledger.receiver.answers import accepted_json, accepted_protobuf, status_json, status_of
 from spanledger.receiver.apart import WAITING_MAX
+from spanledger.receiver.complaints import Complaints
 from spanledger.receiver.config import Address, ReceiverConfig
 from spanledger.receiver.intake import Intake, LargeRequest, Taken
 from spanledger.receiver.metrics import Metrics
@@ -158,6 +159,7 @@ class HttpServer:
         self._tls = tls
         self._handler = _Handler(config, admission, intake, metrics)
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(Complaints())
         self._thread = threading.Thread(target=self._loop.run_forever, name="otlp-http", daemon=True)
         self._web: web.Server | None = None
         self._listening: asyncio.Server | None = None
