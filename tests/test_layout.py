@@ -15,7 +15,8 @@ FUNCTION_LINES_MAX = 70
 
 MONEY = ("enrich/spanledger/enrich/money.py", "enrich/spanledger/enrich/price.py", "enrich/spanledger/enrich/rates.py",
          "enrich/spanledger/enrich/split.py", "enrich/spanledger/enrich/book.py", "enrich/spanledger/enrich/settle.py",
-         "store/spanledger/store/event_rows.py", "store/spanledger/store/export/export.py", "store/spanledger/store/export/writers.py", "store/spanledger/store/export/billing.py", "store/spanledger/store/reports.py", "cli/spanledger/cli/explaining.py",
+         "store/spanledger/store/event_rows.py", "store/spanledger/store/export/export.py", "store/spanledger/store/export/writers.py", "store/spanledger/store/export/billing.py",
+         "store/spanledger/store/export/focus.py", "store/spanledger/store/export/list_lines.py", "store/spanledger/store/reports.py", "cli/spanledger/cli/explaining.py",
          "cli/spanledger/cli/tree.py", "cli/spanledger/cli/render.py",
          *(f"enrich/spanledger/enrich/{name}.py" for name in ("plans", "price_book", "price_lint", "terms", "terms_config", "agreements",
                                                               "agreed", "metered_terms", "meters")),
@@ -83,7 +84,7 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "store/spanledger/store/tally.py": ("tests/store/test_adjustments.py",),
     "store/spanledger/store/wide_integers.py": ("tests/store/test_adjustments.py",),
     "store/spanledger/store/chain_records.py": ("tests/store/test_chain.py", "tests/store/test_verify.py"),
-    "store/spanledger/store/export/*.py": ("tests/store/test_export.py",),
+    "store/spanledger/store/export/*.py": ("tests/store/test_export.py", "tests/store/test_focus.py"),
     "store/spanledger/store/findings.py": ("tests/store/test_verify.py",),
     "store/spanledger/store/log_tree.py": ("tests/store/test_proofs.py",),
     "store/spanledger/store/plain_row.py": ("tests/store/test_canonical.py",),

@@ -17,7 +17,7 @@ from spanledger.enrich.events import CostEvent
 from spanledger.store.compact import Compactor
 from spanledger.store.config import StoreConfig
 from spanledger.store.export.export import Exported, Request, export
-from spanledger.store.export.shapes import SHAPES, shape_named
+from spanledger.store.export.every import SHAPES, shape_named
 from spanledger.store.export.targets import ExportError, FolderTarget, ObjectTarget, Target, target_of
 from spanledger.store.ledger import Ledger
 from tests.store.samples import DAY_NS, NOON, event
@@ -70,7 +70,8 @@ def test_increments_add_up_to_the_ledger(ledger: Ledger, tmp_path: Path, shape: 
 def sums(folder: Path, shape: str) -> dict[str | None, Decimal]:
     with duckdb.connect() as connection:
         files = f"{folder}/{shape}/event_date=*/*.parquet"
-        return dict(connection.execute("SELECT tenant_id, sum(cost_usd) FROM read_parquet(?) GROUP BY 1", [files]).fetchall())
+        tenant, cost = ("x_TenantId", "BilledCost") if shape.startswith("focus") else ("tenant_id", "cost_usd")
+        return dict(connection.execute(f"SELECT {tenant}, sum({cost}) FROM read_parquet(?) GROUP BY 1", [files]).fetchall())
 
 
 def test_a_row_of_events_is_the_entry_with_ids_in_hex_and_times_in_utc(ledger: Ledger, tmp_path: Path) -> None:

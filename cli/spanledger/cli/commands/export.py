@@ -31,7 +31,10 @@ def export(
     ],
     data: options.Data = options.DEFAULT_DATA,
     shape: Annotated[
-        str, typer.Option(metavar="SHAPE", help="What a row is: events, lines, hourly; or what a billing system is told: stripe, orb, …")
+        str,
+        typer.Option(
+            metavar="SHAPE", help="What a row is: events, lines, hourly, focus, focus-1.4; or what a billing system is told: stripe, orb, …"
+        ),
     ] = "events",
     form: Annotated[
         FileFormat | None,

@@ -154,6 +154,8 @@ def _write_rows(
         ).fetchall()
         total, taken = sum(day[1] for day in days), 0
         for day, entries, _ in days:
+            if request.shape.prepare is not None:
+                request.shape.prepare(connection, ledger, _of_day(where), {**where.values, "day": day})
             files += _write_day(connection, target, request, increment, day, where)
             taken += entries
             if progress is not None:
@@ -193,8 +195,7 @@ def _write_day(
 ) -> Iterator[Written]:
     """The files of one partition, each of about the size asked for."""
     shape, schema = request.shape, arrow_schema(request.shape)
-    chosen = f"(SELECT * FROM entries WHERE {where.sql} AND event_date = $day)"  # noqa: S608 - allow-listed names, bound values
-    found = connection.sql(shape.select(chosen), params={**where.values, "day": day})
+    found = connection.sql(shape.select(_of_day(where)), params={**where.values, "day": day})
     waiting: Iterator[pa.RecordBatch] = iter(found.to_arrow_reader(_BATCH_ROWS))
     batch, number = next(waiting, None), 0
     while batch is not None:
@@ -210,6 +211,10 @@ def _write_day(
             out.close()
         yield Written(path, rows, counted.size, counted.digest.hexdigest())
         number += 1
+
+
+def _of_day(where: Conditions) -> str:
+    return f"(SELECT * FROM entries WHERE {where.sql} AND event_date = $day)"  # noqa: S608 - allow-listed names, bound values
 
 
 def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:

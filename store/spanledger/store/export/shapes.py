@@ -6,14 +6,16 @@ ever exported is the ledger. That is what lets a warehouse load increments witho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from spanledger.enrich.events import COLUMNS, ColumnType
-from spanledger.store.errors import QueryError
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
+
+    from spanledger.store.ledger import Ledger
 
 ExportType = Literal["text", "int", "money", "decimal", "bool", "timestamp", "texts", "usage", "lines", "json"]
 
@@ -31,6 +33,10 @@ class ExportColumn(NamedTuple):
     sql: str
 
 
+Prepare = Callable[["duckdb.DuckDBPyConnection", "Ledger", str, Mapping[str, Any]], None]
+"""Makes the tables that a shape's source joins, given the entries as a sub-query with its bound values."""
+
+
 class Shape(NamedTuple):
     """Rows of one kind. `source` is a FROM clause over `{entries}`; `order` makes two exports of the same entries the same bytes."""
 
@@ -41,13 +47,13 @@ class Shape(NamedTuple):
     source: str
     order: str
     is_grouped: bool = False
-    having: str = ""
+    prepare: Prepare | None = None
 
     def select(self, entries: str) -> str:
         """The query of this shape over a view of entries."""
         columns = ", ".join(f'{column.sql} AS "{column.name}"' for column in self.columns)
         group = " GROUP BY ALL" if self.is_grouped else ""
-        return f"SELECT {columns} FROM {self.source.format(entries=entries)}{group}{self.having} ORDER BY {self.order}"  # noqa: S608 - our own text
+        return f"SELECT {columns} FROM {self.source.format(entries=entries)}{group} ORDER BY {self.order}"  # noqa: S608 - our own text
 
 
 _TYPES: Final[Mapping[ColumnType, ExportType]] = {
@@ -175,16 +181,6 @@ HOURLY: Final = Shape(
     "ALL",
     is_grouped=True,
 )  # fmt: skip
-
-SHAPES: Final[dict[str, Shape]] = {shape.name: shape for shape in (EVENTS, LINES, HOURLY)}
-"""Every shape by its name."""
-
-
-def shape_named(name: str) -> Shape:
-    """The shape of this name; raises QueryError with those there are."""
-    if name not in SHAPES:
-        raise QueryError(f"there is no shape {name!r}; there are {', '.join(SHAPES)}")
-    return SHAPES[name]
 
 
 def arrow_schema(shape: Shape) -> pa.Schema:
