@@ -16,8 +16,8 @@ from spanledger.enrich.book import reversal
 from spanledger.enrich.events import CostEvent
 from spanledger.store.compact import Compactor
 from spanledger.store.config import StoreConfig
-from spanledger.store.export.export import Exported, Request, export
 from spanledger.store.export.every import SHAPES, shape_named
+from spanledger.store.export.export import Exported, Request, export
 from spanledger.store.export.targets import ExportError, FolderTarget, ObjectTarget, Target, target_of
 from spanledger.store.ledger import Ledger
 from tests.store.samples import DAY_NS, NOON, event

@@ -151,7 +151,7 @@ _ONLY_1_4: Final[tuple[_Row, ...]] = (
 )
 
 _SOURCE: Final = (
-    "(SELECT entry.*, entry.lines[entry.line_index] AS line FROM"
+    "(SELECT entry.*, entry.lines[entry.line_index] AS line FROM"  # noqa: S608 - our own names
     " (SELECT *, unnest(range(1, len(lines) + 1)) AS line_index FROM {entries}) AS entry) AS found"
     " LEFT JOIN list_lines AS list_line ON list_line.entry = entry_number AND list_line.number = line_index"
     " LEFT JOIN focus_units ON focus_units.unit = line.unit"
