@@ -109,5 +109,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except Exception as error:
+        gc.unfreeze()  # as at the end of `main`
         logging.getLogger("spanledger").critical("the worker stopped: %s: %s", type(error).__name__, error, exc_info=debug_wanted())
         sys.exit(1)

@@ -87,6 +87,7 @@ def write_parquet(root: Path, relative: str, table: pa.Table, options: dict[str,
     path = root / relative
     make_folders(root, path.parent)
     unfinished = path.with_name(path.name + UNFINISHED)
+    unfinished.unlink(missing_ok=True)  # a file whose sync has failed is not written again
     pq.write_table(table, unfinished, **options)
     crash_point("parquet_written")
     with unfinished.open("rb") as file:
