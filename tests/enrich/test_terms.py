@@ -33,7 +33,7 @@ def test_the_same_content_has_the_same_id() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('discount = "7.50"', "discount = 7.5", "contracts.1.discount: Input should be a valid string"),
+        ('discount = "7.50"', "discount = 7.5", 'contracts.1.discount: write it as text, in quotes: "7.5"'),
         ('discount = "7.50"', 'discount = "101"', "a discount is 0 to 100 percent"),
         ('discount = "7.50"', "", "contracts.1: it needs a percentage or rates"),
         ("from =", "since =", "contracts.1.since: Extra inputs are not permitted"),

@@ -183,7 +183,7 @@ def _in(metastore: Metastore, parts: Parts, name: str) -> Stored:
 
 def _without(parts: Parts, one: Stored) -> Parts:
     if one.catalog_id == parts.base:
-        raise UserError(f"{one.name} is the base of all prices: put another in its place, as with `spanledger prices activate {SHIPPED}`")
+        raise UserError(f"{one.name} is the base of all prices: put another in its place, as `spanledger prices activate NAME` does")
     if one.catalog_id not in parts.ids:
         raise UserError(f"{one.name} ({one.catalog_id}) is not in force: `spanledger prices list` shows what is")
     if one.catalog_id == parts.terms:

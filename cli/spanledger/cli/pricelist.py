@@ -132,7 +132,7 @@ def _no_rates(known: Sequence[Layer], model: str, provider: str | None, at: str 
         return f"{model} has prices, but none in force {f'on {at}' if at else 'now'}: see --at ever"
     each_model = (each.model for layer in known for each in layer.catalog.models(_canonical(provider)))
     near = list(dict.fromkeys(each for each in each_model if model.lower() in each.lower()))[:_NEAR_MAX]
-    hint = f"; there are {', '.join(near)}" if near else "; `spanledger prices models` shows what there is"
+    hint = f"; there {'are' if len(near) > 1 else 'is'} {', '.join(near)}" if near else "; `spanledger prices models` shows what there is"
     where = "" if title == ACTIVE else f" in {title}"
     return f"no prices for {model}{f' of {provider}' if provider else ''}{where}{hint}"
 

@@ -61,6 +61,8 @@ class Terms:
             where = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
             more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
             said_of = first["msg"].removeprefix("Value error, ")
+            if first["type"] == "string_type":
+                said_of = f'write it as text, in quotes: "{first["input"]}"'
             raise TermsError(f"{where}: {said_of}{more}" if where else f"{said_of}{more}") from error
 
     def to_bytes(self) -> bytes:
