@@ -44,3 +44,16 @@ def test_libraries_speak_only_to_warn(capsys: pytest.CaptureFixture[str]) -> Non
     start_logging(LogFormat.text, "server")
     logging.getLogger("other").info("chatter")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", LogFormat)
+def test_what_a_line_is_about_is_a_field_of_its_own(capsys: pytest.CaptureFixture[str], kind: LogFormat) -> None:
+    start_logging(kind, "server")
+    logging.getLogger("spanledger.x").error("failed", extra={"request": "a1b2", "journal_position": 7, "secret": "never"})
+    said = capsys.readouterr().err
+    if kind is LogFormat.json:
+        fields = json.loads(said)
+        assert (fields["request"], fields["journal_position"]) == ("a1b2", 7)
+    else:
+        assert said.endswith("failed request=a1b2 journal_position=7\n")
+    assert "never" not in said

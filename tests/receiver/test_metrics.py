@@ -1,4 +1,4 @@
-from spanledger.receiver.metrics import Metrics
+from spanledger.receiver.metrics import Metrics, open_metrics
 
 
 def test_counters_start_at_zero_and_add_up() -> None:
@@ -32,3 +32,10 @@ def test_syncs_are_a_cumulative_histogram() -> None:
 def test_gauges_are_read_when_asked() -> None:
     text = Metrics().render([("journal_position_bytes", "The end.", 12_345_678_901)])
     assert text.endswith("# TYPE spanledger_journal_position_bytes gauge\nspanledger_journal_position_bytes 12345678901\n")
+
+
+def test_open_metrics_name_counters_without_total_and_mark_the_end() -> None:
+    text = open_metrics(Metrics().render([("worker_up", "Up.", 1)]))
+    assert "# TYPE spanledger_receiver_spans counter\nspanledger_receiver_spans_total 0\n" in text
+    assert "# TYPE spanledger_worker_up gauge\n" in text
+    assert text.endswith("\n# EOF\n")

@@ -150,11 +150,14 @@ def test_a_key_in_a_request_is_never_logged(tmp_path: Path, caplog: pytest.LogCa
             raise ZeroDivisionError(request)
 
     keys = {"canary-key": Grant("k", "acme", None, frozenset({"ingest"}))}
+    told: list[str] = []
     with caplog.at_level(logging.DEBUG), running(tmp_path, keys=keys, pruner=FaultyPruner(KEPT, SECRET)) as server:
         for transport in ("grpc", "http", "json"):
             answer = send(server, transport, make_request(make_span("chat canary")), headers={"x-api-key": "canary-key"})
             assert answer.is_retryable, "a fault of ours must not cost the sender its spans"
             assert "try again" in answer.status.message  # type: ignore[union-attr]
+            told.append(answer.status.message.partition("(")[2].partition(")")[0])  # type: ignore[union-attr]
     assert "ZeroDivisionError" in caplog.text
+    assert caplog.records[-1].__dict__["request"] in told, "the sender is told the id that the log has"
     assert "canary" not in caplog.text
     assert "canary-key" not in json.dumps(server.receiver.metrics_text())

@@ -24,7 +24,7 @@ class WorkerConfig(BaseModel):
     drain_seconds: float = Field(
         default=20.0, ge=0, le=3600, description="At a graceful stop, how long to work off the journal; the rest waits for the next start."
     )
-    compact_every_seconds: int = Field(default=300, ge=10, description="How often to look whether small ledger files should be joined.")
+    compact_every_seconds: int = Field(default=300, ge=1, description="How often to look whether small ledger files should be joined.")
 
 
 class Config(BaseModel):

@@ -18,6 +18,10 @@ class LogFormat(StrEnum):
     json = "json"
 
 
+_ABOUT = ("request", "journal_position")
+"""What a line may be about, as a field of its own: the id that a sender was told, or where in the journal a request lies. Both are ours."""
+
+
 class _Formatter(logging.Formatter):
     def __init__(self, kind: LogFormat, process: str) -> None:
         super().__init__()
@@ -30,10 +34,11 @@ class _Formatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             message += f": {one_line(f'{type(error).__name__}: {error}')}"
+        about = {name: getattr(record, name) for name in _ABOUT if hasattr(record, name)}
         if self._kind is LogFormat.json:
             fields = {"time": when, "level": record.levelname.lower(), "process": self._process, "logger": record.name, "message": message}
-            return json.dumps(fields)
-        return f"{when} {record.levelname.lower():<8} {self._process:<8} {message}"
+            return json.dumps(fields | about)
+        return f"{when} {record.levelname.lower():<8} {self._process:<8} {message}" + "".join(f" {name}={about[name]}" for name in about)
 
 
 def start_logging(kind: LogFormat, process: str, level: int = logging.INFO) -> None:

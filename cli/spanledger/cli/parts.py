@@ -87,6 +87,11 @@ class OpenWorker:
         _log.error("%s, and quarantined", why)
         self._quarantine.add([Problem("journal_damaged", why, position)], time.time_ns())
 
+    @property
+    def open_traces(self) -> int:
+        """Traces in memory that may still get spans."""
+        return self._engine.open_traces
+
     def follow_prices(self) -> None:
         """Price by what has been activated meanwhile; to be called often, by the thread that works."""
         prices = self._prices.changed()

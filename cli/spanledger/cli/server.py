@@ -14,7 +14,7 @@ from spanledger.cli.config import Config
 from spanledger.cli.folder import DataFolder, ServerInfo
 from spanledger.cli.forward_config import ForwardConfig
 from spanledger.cli.log import LogFormat
-from spanledger.cli.metrics import archive_metrics, forward_metrics, worker_metrics
+from spanledger.cli.metrics import archive_metrics, disk_metrics, forward_metrics, worker_metrics
 from spanledger.cli.parts import open_journal, pruner_for
 from spanledger.cli.supervisor import Supervisor
 from spanledger.receiver.archived import archived_bytes
@@ -71,7 +71,7 @@ def serving(folder: DataFolder, config: Config, log_format: LogFormat = LogForma
 
 def _metrics(folder: DataFolder, supervisor: Supervisor, journal: Journal, forward: ForwardConfig) -> str:
     worker = worker_metrics(supervisor.stats, journal.position, supervisor.restarts, supervisor.pid is not None)
-    told = worker + archive_metrics(*archived_bytes(folder.archive))
+    told = worker + archive_metrics(*archived_bytes(folder.archive)) + disk_metrics(folder.path)
     if forward.endpoint is None:
         return told
     with closing(Metastore.open(folder.path, read_only=True)) as store:

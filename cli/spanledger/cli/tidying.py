@@ -12,7 +12,7 @@ from spanledger.cli.config import Config, load_config
 from spanledger.cli.folder import DataFolder
 from spanledger.receiver.archive import Archive, Tidied
 from spanledger.receiver.journal import release
-from spanledger.store.compact import Compactor, Done
+from spanledger.store.compact import Backlog, Compactor, Done
 
 _log = logging.getLogger(__name__)
 _JOIN_SECONDS = 10.0
@@ -27,6 +27,7 @@ class Tidier:
     def __init__(self, folder: DataFolder, config: Config, position: Callable[[], int]) -> None:
         self._folder, self._config, self._position = folder, config, position
         self._compactor = Compactor(folder.path, config.store)
+        self.backlog = Backlog(0, 0)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tidier", daemon=True)
 
@@ -44,6 +45,7 @@ class Tidier:
         while not self._stopped.wait(self._config.worker.compact_every_seconds):
             try:
                 done = self._compactor.run()
+                self.backlog = self._compactor.backlog()
                 kept = keep_requests(self._folder, self._config, self._position(), stopped=self._stopped)
             except Exception as error:  # noqa: BLE001 - whatever it was, the ledger must go on
                 _log.warning("tidying up was put off: %s: %s", type(error).__name__, error)

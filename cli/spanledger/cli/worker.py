@@ -11,6 +11,7 @@ import logging
 import os
 import sqlite3
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -32,6 +33,8 @@ _POLL_BYTES = 1 << 20
 _COLLECT_SECONDS = 600.0
 _TICK_SPANS = 16_384
 """Spans are settled in portions of about this size, while they are still in the processor's cache; a commit stores many portions."""
+COMMIT_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Bounds of the histogram of commits."""
 PAUSE_VARIABLE = "SPANLEDGER_TEST_PAUSE_COMMITS"
 """A seam for crash tests: while the file it names exists, nothing is committed."""
 
@@ -111,7 +114,12 @@ class Stats(NamedTuple):
     unattributed: int = 0
     commits: int = 0
     commit_seconds: float = 0.0
+    commit_seconds_sum: float = 0.0
+    commit_counts: Sequence[int] = (0,) * (len(COMMIT_SECONDS) + 1)
     failures: int = 0
+    open_traces: int = 0
+    ledger_files: int = 0
+    files_to_compact: int = 0
 
 
 class Worker:
@@ -249,7 +257,10 @@ class Worker:
             )
         except Exception as error:  # noqa: BLE001 - the journal keeps the request; the ledger must go on
             _log.error(
-                "the request at journal position %d could not be read (%s); it is kept and quarantined", position, type(error).__name__
+                "the request at journal position %d could not be read (%s); it is kept and quarantined",
+                position,
+                type(error).__name__,
+                extra={"journal_position": position},
             )
             return [], [Problem("reader_failed", type(error).__name__, position)]
 
@@ -313,12 +324,15 @@ class Worker:
     def _count(self, batch: Batch, seconds: float) -> None:
         stats = self.stats
         charges = [event for event in batch.events if event.kind == "charge"]
+        counts, at = stats.commit_counts, bisect_left(COMMIT_SECONDS, seconds)
         self.stats = stats._replace(
             events=stats.events + len(batch.events),
             unpriced=stats.unpriced + sum(event.price_state == "unpriced" for event in charges),
             unattributed=stats.unattributed + sum(event.tenant_id is None for event in charges),
             commits=stats.commits + 1,
             commit_seconds=seconds,
+            commit_seconds_sum=stats.commit_seconds_sum + seconds,
+            commit_counts=[*counts[:at], counts[at] + 1, *counts[at + 1 :]],
         )
 
     def _now_ns(self) -> int:

@@ -93,7 +93,9 @@ def main() -> int:
         teller = _Teller()
 
         def between(stats: Stats) -> None:
-            teller(stats)
+            teller(
+                stats._replace(open_traces=opened.open_traces, ledger_files=tidier.backlog.live, files_to_compact=tidier.backlog.waiting)
+            )
             opened.follow_prices()
 
         worker.run(lambda: orders.drain_to is not None, lambda: orders.drain_to or 0, between=between)

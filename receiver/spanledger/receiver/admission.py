@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import secrets
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from functools import lru_cache
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -25,6 +25,9 @@ from spanledger.receiver.journal import JournalUnavailable
 
 _log = logging.getLogger(__name__)
 _CACHE_SIZE = 4096
+_PLACES_MAX = 256
+_told: dict[tuple[str, str], int] = {}
+_telling = threading.Lock()
 KEYLESS = Grant(key_id="", authority=DEFAULT_AUTHORITY, tenant=None, scopes=frozenset({"ingest"}))
 """What everyone has on a server without keys, which only this machine can reach."""
 KEY_HEADERS = ("x-spanledger-key", "authorization", "x-api-key")
@@ -76,14 +79,28 @@ def refused(error: BaseException) -> Refused:
         return Refused(UNSUPPORTED, str(error))
     if isinstance(error, JournalUnavailable | TimeoutError):
         return Refused(JOURNAL, "the request could not be stored; try again")
-    _tell(type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
-    return Refused(INTERNAL, "the server failed on this request; try again")
+    request = secrets.token_hex(6)
+    _tell(type(error).__name__, "".join(traceback.format_tb(error.__traceback__)), request)
+    return Refused(INTERNAL, f"the server failed on this request ({request}); try again")
 
 
-@lru_cache(maxsize=256)
-def _tell(kind: str, where: str) -> None:
-    """Log a fault of ours once for each place; without its message, which may quote what was sent."""
-    _log.error("receiving failed with %s; the sender is told to try again. It happened in\n%s", kind, where)
+def _tell(kind: str, where: str, request: str) -> None:
+    """Log a fault of ours with the id that the sender is told; without its message, which may quote what was sent.
+
+    Of the faults at one place the first, the second, the fourth and so on are told: a sender that tries again must not fill the disk.
+    """
+    with _telling:
+        if len(_told) >= _PLACES_MAX:
+            _told.clear()
+        times = _told[kind, where] = _told.get((kind, where), 0) + 1
+    if times & (times - 1) == 0:
+        _log.error(
+            "receiving failed with %s, for the %d. time; the sender is told to try again. It happened in\n%s",
+            kind,
+            times,
+            where,
+            extra={"request": request},
+        )
 
 
 def secret_of(header: Callable[[str], str | None]) -> str | None:

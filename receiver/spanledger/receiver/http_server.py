@@ -34,13 +34,14 @@ from spanledger.receiver.apart import WAITING_MAX
 from spanledger.receiver.complaints import Complaints
 from spanledger.receiver.config import Address, ReceiverConfig
 from spanledger.receiver.intake import Intake, LargeRequest, Taken
-from spanledger.receiver.metrics import Metrics
+from spanledger.receiver.metrics import Metrics, open_metrics
 from spanledger.receiver.tls import RELOAD_SECONDS, TlsFiles
 
 TRACES = "/v1/traces"
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPEN_METRICS_TEXT = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _HEADER_LINE_BYTES_MAX = 16_384
 _LINGER_SECONDS = 2.0
 _ACCEPT_STEPS = 4
@@ -62,7 +63,7 @@ class _Handler:
         self._metrics = metrics
         self.pool = ThreadPoolExecutor(config.http_threads, thread_name_prefix="otlp-http")
         self.large = ThreadPoolExecutor(WAITING_MAX + 1, thread_name_prefix="otlp-http-large")
-        self.pages: dict[str, Callable[[], web.Response]] = {}
+        self.pages: dict[str, Callable[[web.BaseRequest], web.Response]] = {}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request; it always gets an answer."""
@@ -80,7 +81,7 @@ class _Handler:
             raise Refused(NOT_FOUND, f"nothing is here; traces are taken at {TRACES}, metrics and logs are not taken")
         if request.method not in ("GET", "HEAD"):
             raise Refused(NOT_ALLOWED, "use GET")
-        return page()
+        return page(request)
 
     async def _export(self, request: web.BaseRequest, content_type: str) -> web.Response:
         if request.method != "POST":
@@ -151,6 +152,13 @@ class _Handler:
         return response
 
 
+def _metrics_page(request: web.BaseRequest, text: str) -> web.Response:
+    """The metrics, as OpenMetrics for who asks for it."""
+    if "application/openmetrics-text" in request.headers.get("Accept", ""):
+        return web.Response(body=open_metrics(text).encode(), headers={"Content-Type": OPEN_METRICS_TEXT})
+    return web.Response(body=text.encode(), headers={"Content-Type": METRICS_TEXT})
+
+
 class HttpServer:
     """The listening side; `start` returns the port it got."""
 
@@ -167,9 +175,9 @@ class HttpServer:
     def start(self, address: Address, is_ready: Callable[[], bool], metrics_text: Callable[[], str]) -> int:
         """Listen. Raises OSError when the address cannot be had."""
         self._handler.pages = {
-            "/healthz": lambda: web.Response(text="ok\n"),
-            "/readyz": lambda: web.Response(text="ready\n") if is_ready() else web.Response(text="not ready\n", status=503),
-            "/metrics": lambda: web.Response(body=metrics_text().encode(), headers={"Content-Type": METRICS_TEXT}),
+            "/healthz": lambda _: web.Response(text="ok\n"),
+            "/readyz": lambda _: web.Response(text="ready\n") if is_ready() else web.Response(text="not ready\n", status=503),
+            "/metrics": lambda request: _metrics_page(request, metrics_text()),
         }
         self._thread.start()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable
 
@@ -58,6 +59,11 @@ class Metrics:
         for name, help_text, value in gauges:
             lines += [f"# HELP spanledger_{name} {help_text}", f"# TYPE spanledger_{name} gauge", f"spanledger_{name} {value:.15g}"]
         return "\n".join(lines) + "\n"
+
+
+def open_metrics(text: str) -> str:
+    """The same as OpenMetrics 1.0: a counter's family is named without `_total`, and the end is marked."""
+    return re.sub(r"^(# (?:HELP|TYPE) spanledger_\w+?)_total ", r"\1 ", text, flags=re.MULTILINE) + "# EOF\n"
 
 
 def _counter(name: str, help_text: str, counts: dict[_Labels, int]) -> list[str]:

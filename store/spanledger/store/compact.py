@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -57,6 +58,13 @@ class Done(NamedTuple):
     files_deleted: int = 0
 
 
+class Backlog(NamedTuple):
+    """How many files the ledger has, and how many of them are waiting to be joined."""
+
+    live: int
+    waiting: int
+
+
 class Compactor:
     """Compacts the ledger of a data folder. Make one per thread."""
 
@@ -86,6 +94,12 @@ class Compactor:
                 store.end_lease(LEASE, self._holder)
         finally:
             store.close()
+
+    def backlog(self, now_ns: int | None = None) -> Backlog:
+        """What a run now would find."""
+        with closing(Metastore.open(self._root, read_only=True)) as store:
+            waiting = sum(len(files) for _, _, files in self._plan(store, time.time_ns() if now_ns is None else now_ns))
+            return Backlog(sum(len(store.live_files(table)) for table in TABLES), waiting)
 
     def _run(self, store: Metastore, now_ns: int, epoch: int) -> Done:
         self._remove_leftovers(store)
