@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 import yaml
-
 from scripts.collector_redaction import WITH_CONTENT, redaction
+
 from spanledger.enrich.config import EnrichConfig, rules_from
 from spanledger.enrich.kept import kept_for
 from tests.otel_config.collector import CONFIGS
 
-FILES = sorted(path for path in CONFIGS.glob("*.yaml") if path.name not in ("builder.yaml", "redact.yaml", "kustomization.yaml"))
+FILES = sorted(
+    path for path in CONFIGS.glob("*.yaml") if path.name not in ("builder.yaml", "redact.yaml", "as-is.yaml", "kustomization.yaml")
+)
 ENV = {
     "SPANLEDGER_ENDPOINT": "localhost:4317",
     "SPANLEDGER_KEY": "key",
@@ -47,6 +49,10 @@ def test_they_are_all_there() -> None:
 def test_the_collector_takes_it(binary: Path, path: Path) -> None:
     done = validate(binary, path, CONFIGS / "redact.yaml")
     assert done.returncode == 0, done.stderr
+
+
+def test_spans_can_go_on_as_they_are(binary: Path) -> None:
+    assert validate(binary, CONFIGS / "agent.yaml", CONFIGS / "as-is.yaml").returncode == 0
 
 
 def test_one_that_is_wrong_is_not_taken(binary: Path, tmp_path: Path) -> None:
