@@ -39,8 +39,8 @@ span = { tenant = ["my.customer.id"], feature = ["my.feature"] }   # asked befor
 retention_days = 90
 ```
 
-Beside these there are `SPANLEDGER_DATA` (the data folder), `SPANLEDGER_KEY` (the API key that commands ask with, and that `ingest` uses beside a server with keys; see [security](security.md))
-and
+Beside these there are `SPANLEDGER_DATA` (the data folder), `SPANLEDGER_KEY` (the API key that commands ask with, and that `ingest` uses
+beside a server with keys; see [security](security.md)) and
 `SPANLEDGER_DEBUG=1` (tracebacks behind errors).
 """
 
