@@ -106,7 +106,7 @@ def _sums(connection: duckdb.DuckDBPyConnection, calls: Calls, rates: RateTable,
     single &= ~calls.missing
     refused = _refused(calls, rates, kinds) | calls.missing
     priced = known & ~single & ~rates.unpriced[kinds] & ~refused
-    ones: list[tuple[int, np.ndarray, np.ndarray, Wide]] = []
+    ones: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
     for slot, quantity in billed.items():
         at = np.flatnonzero((quantity != 0) & priced)
         if len(at):
@@ -181,24 +181,24 @@ def _refused(calls: Calls, rates: RateTable, kinds: np.ndarray) -> np.ndarray:
     return refused
 
 
-def _cost(connection: duckdb.DuckDBPyConnection, quantity: np.ndarray, rates: RateTable, kinds: np.ndarray, slot: int) -> Wide:
-    """The cost of lines of one slot in atto-USD: exact, and where it is not whole, to the nearest, a tie to the even one."""
-    wide = np.flatnonzero(quantity > rates.most[:, slot][kinds])
-    product = (
-        quantity * rates.numerator[:, slot][kinds]
-        if not len(wide)
-        else np.where(quantity > rates.most[:, slot][kinds], 0, quantity) * rates.numerator[:, slot][kinds]
-    )
+def _cost(connection: duckdb.DuckDBPyConnection, quantity: np.ndarray, rates: RateTable, kinds: np.ndarray, slot: int) -> np.ndarray:
+    """The cost of lines of one slot in atto-USD, wide only where it must be: exact, and where it is not whole, to the nearest, a tie to
+    the even one."""
+    most, numerator = rates.most[:, slot][kinds], rates.numerator[:, slot][kinds]
+    beyond = quantity > most
+    product: np.ndarray = np.where(beyond, 0, quantity) * numerator if beyond.any() else quantity * numerator
+    if not beyond.any():
+        return product
     cost = of_int64(product)
-    if len(wide):
-        used, which = np.unique(kinds[wide], return_inverse=True)
-        held = [rates.rates[kind * len(rates.units) + slot] for kind in used.tolist()]
-        pairs = [(1, 1) if rate is None else (rate.atto_num, rate.atto_den) for rate in held]
-        cost[wide] = divided(connection, quantity[wide], which, pairs)
+    wide = np.flatnonzero(beyond)
+    used, which = np.unique(kinds[wide], return_inverse=True)
+    held = [rates.rates[kind * len(rates.units) + slot] for kind in used.tolist()]
+    pairs = [(1, 1) if rate is None else (rate.atto_num, rate.atto_den) for rate in held]
+    cost[wide] = divided(connection, quantity[wide], which, pairs)
     return cost
 
 
-def _lines(calls: Calls, rates: RateTable, kinds: np.ndarray, ones: Sequence[tuple[int, np.ndarray, np.ndarray, Wide]]) -> Lines:
+def _lines(calls: Calls, rates: RateTable, kinds: np.ndarray, ones: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]]) -> Lines:
     """The lines of calls, in the order in which their units are billed."""
     width = len(rates.units)
     found = in_order(

@@ -107,8 +107,9 @@ def of_column(column: pa.ChunkedArray) -> tuple[Lines, Pool]:
     return Lines(counts, np.arange(len(unit)), quantity.to_numpy(), from_arrow(cost)), Pool(unit, rate_id, amount, per.to_numpy())
 
 
-def in_order(calls: int, parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, Wide]]) -> Lines:
-    """Lines given as (calls, each at most once; references; quantities; costs): a call's are those of the first part first."""
+def in_order(calls: int, parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> Lines:
+    """Lines given as (calls, each at most once; references; quantities; costs, wide or of 64 bits and not negative): a call's are those
+    of the first part first."""
     counts = np.zeros(calls, np.int64)
     for at, *_ in parts:
         counts[at] += 1
@@ -117,7 +118,11 @@ def in_order(calls: int, parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarra
     found = Lines(counts, np.empty(total, np.int64), np.empty(total, np.int64), zeros(total))
     for at, ref, quantity, cost in parts:
         place = following[at]
-        found.ref[place], found.quantity[place], found.cost[place] = ref, quantity, cost
+        found.ref[place], found.quantity[place] = ref, quantity
+        if cost.ndim == 1:
+            found.cost[place, 0] = cost
+        else:
+            found.cost[place] = cost
         following[at] += 1
     return found
 

@@ -78,25 +78,18 @@ def negated(values: Wide) -> Wide:
     return difference(np.zeros_like(values), values)
 
 
-def summed(count: int, parts: Sequence[tuple[np.ndarray, Wide]]) -> Wide:
-    """For each of `count` places the sum of what the parts have for it: (places, each at most once, and their values)."""
-    if sum(_largest(values) for _, values in parts) <= _INT64_MAX:
+def summed(count: int, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Wide:
+    """For each of `count` places the sum of what the parts have for it: (places, each at most once, and their values). Values are wide, or
+    of 64 bits and not negative."""
+    if all(values.ndim == 1 for _, values in parts) and sum(int(values.max()) for _, values in parts if len(values)) <= _INT64_MAX:
         total = np.zeros(count, np.int64)
         for at, values in parts:
-            total[at] += values[:, 0]
+            total[at] += values
         return of_int64(total)
     found = zeros(count)
     for at, values in parts:
-        found[at] = difference(found[at], negated(values))
+        found[at] = difference(found[at], negated(of_int64(values) if values.ndim == 1 else values))
     return found
-
-
-def _largest(values: Wide) -> int:
-    """The largest of the values, or more than 64 bits hold where some do not fit or are negative."""
-    low, high = values[:, 0], values[:, 1]
-    if not len(values):
-        return 0
-    return _INT64_MAX + 1 if high.any() or low.min() < 0 else int(low.max())
 
 
 def group_sums(values: Wide, begins: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
