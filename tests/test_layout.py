@@ -32,6 +32,7 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "cli/spanledger/cli/meanings.py": ("tests/cli/test_explain.py",),
     "cli/spanledger/cli/filters.py": ("tests/cli/test_reports.py",),
     "cli/spanledger/cli/findings.py": ("tests/cli/test_doctor.py",),
+    "cli/spanledger/cli/forward_process.py": ("tests/cli/test_forward.py",),
     "cli/spanledger/cli/forward_status.py": ("tests/cli/test_forward.py",),
     "cli/spanledger/cli/lazy.py": ("tests/cli/test_app.py",),
     "cli/spanledger/cli/options.py": ("tests/cli/test_app.py",),

@@ -15,7 +15,7 @@ import pytest
 from spanledger.cli.forward import Forwarding
 from spanledger.cli.forward_config import ForwardConfig
 from spanledger.cli.forward_send import SendError
-from spanledger.store.forwarding import read_state, reset
+from spanledger.store.forwarding import read_state, read_totals, reset
 from spanledger.store.metastore import Metastore
 from tests.cli.ledgers import small_ledger
 from tests.cli.otlp import as_protobuf, chat
@@ -79,6 +79,10 @@ def sums_by_tenant(data: Path) -> dict[str | None, Decimal]:
     return sums
 
 
+def net_calls(data: Path) -> list[tuple[str, int]]:
+    return [(row["event_id"], -1 if row["kind"] == "reversal" else 1) for row in events(data, "--all") if row["split_index"] == 0]
+
+
 def told_costs(target: Sink) -> dict[str | None, float]:
     found: dict[str | None, float] = {}
     for point in target.metrics()["spanledger.cost"].sum.data_points:
@@ -118,6 +122,19 @@ def test_failures_before_and_after_the_receiver_took_it_lose_nothing(data: Path)
         assert arrived(target) == all_entries(data)
         assert len(target.records()) > len(all_entries(data)), "what was taken and then refused came twice"
         assert told_costs(target) == {tenant: float(cost) for tenant, cost in sums_by_tenant(data).items()}, "but is counted once"
+
+
+def test_two_at_once_send_twice_and_count_once(data: Path) -> None:
+    """A server that was killed may leave its sender alive for a moment, beside that of the next."""
+    with sink() as target, forwarding(data, target) as one, forwarding(data, target, batch_entries=1) as other:
+        for _ in range(len(all_entries(data))):
+            one.step(NOW)
+            other.step(NOW)
+        one.last(NOW)
+        assert arrived(target) == all_entries(data)
+        assert told_costs(target) == {tenant: float(cost) for tenant, cost in sums_by_tenant(data).items()}
+        with closing(Metastore.open(data)) as store:
+            assert sum(each.get("calls", 0) for each in read_totals(store)[1].values()) == sum(n for *_, n in net_calls(data))
 
 
 def test_a_restart_goes_on_with_the_same_start_and_the_same_sums(data: Path) -> None:

@@ -35,8 +35,8 @@ COUNTS = ("js-openinference/agent", "js-openinference/cache", "js-openinference/
 """A part of the usage is: what was cached, and for how long, or reasoning."""
 NAMES = ("agent-framework/openinference_multi", "js-openai-agents/multi", "js-openinference/stream", "langsmith/langchain_agent",
          "oi-crewai/agent", "oi-google-genai/chat", "oi-langchain/agent", "oi-langchain/agent_multi", "oi-langchain/agent_multi_hidden",
-         "oi-langchain/embed_retrieve", "oi-langchain/fail", "oi-litellm/multi", "oi-llama-index/multi", "oi-openai-agents/agent", "oi-openai/chat",
-         "oi-openai/embed",
+         "oi-langchain/embed_retrieve", "oi-langchain/fail", "oi-litellm/multi", "oi-llama-index/multi",
+         "oi-openai-agents/agent", "oi-openai/chat", "oi-openai/embed",
          "oi-openai/tenants_baggage", "oi-openai/tenants_root_only", "pydantic-ai/multi_subagent")  # fmt: skip
 """The response id is, or the model that answered, beside that which was asked."""
 LOST = dict.fromkeys(CALLS, "calls") | dict.fromkeys(COUNTS, "counts") | dict.fromkeys(NAMES, "names")

@@ -1,4 +1,4 @@
-"""Sends the ledger on, entry by entry and at least once: a thread beside the worker that nothing waits for.
+"""Sends the ledger on, entry by entry and at least once, in a process of its own that nothing waits for.
 
 It reads what is committed, sends it, and then moves a cursor in the metastore. Killed in between, it sends some entries again, under
 the same ids. While the receiver is away, or refuses, the cursor stands still and the ledger goes on: nothing is ever passed over.
@@ -34,7 +34,8 @@ class Forwarding:
         self._reader = EntryReader(data, store)
         self._sender = Sender(config)
         self._totals: dict[Series, Totals] = {}
-        self._counted_since: int | None = None
+        self._counted: tuple[int, int] | None = None
+        """Since when, and up to which entry, `_totals` count. Another process, or a reset, may move the cursor under us."""
         self._metrics_due = 0.0
         self.failures = 0
 
@@ -55,8 +56,11 @@ class Forwarding:
 
     def _state(self, now_ns: int) -> ForwardState:
         state = read_state(self._store) or reset(self._store, 0, now_ns)
-        if state.since_ns != self._counted_since:
-            self._totals, self._counted_since, self._metrics_due = read_totals(self._store), state.since_ns, 0.0
+        if self._counted == (state.since_ns, state.entry_number):
+            return state
+        found, self._totals = read_totals(self._store)
+        state = found or state
+        self._counted, self._metrics_due = (state.since_ns, state.entry_number), 0.0
         return state
 
     def _entries(self, state: ForwardState, head: int, now_ns: int) -> bool:
@@ -69,12 +73,12 @@ class Forwarding:
             _log.error("the receiver refused %d of %d records for good: %s", answer.rejected, len(entries), answer.message[:200])
         changed = add_entries(self._totals, [event for _, event in entries], self._config.series_max)
         moved = ForwardState(up_to, state.since_ns, now_ns, rejected=state.rejected + answer.rejected)
-        if not advance(self._store, moved, {series: self._totals[series] for series in changed}):
-            self._counted_since = None  # it was reset meanwhile: what was added up here belongs to nothing
-        return up_to < head
+        done = advance(self._store, moved, state.entry_number, {series: self._totals[series] for series in changed})
+        self._counted = (state.since_ns, up_to) if done else None  # or what was added up here belongs to nothing
+        return up_to < head or not done
 
     def _metrics(self, state: ForwardState, now_ns: int) -> None:
-        if not self._config.metrics or self._counted_since is None or time.monotonic() < self._metrics_due:
+        if not self._config.metrics or self._counted is None or time.monotonic() < self._metrics_due:
             return
         for request in metrics_requests(self._totals, state.since_ns, now_ns):
             self._sender.metrics(request)
@@ -100,30 +104,23 @@ class Forwarding:
 
 
 class Forwarder:
-    """The thread. Nothing depends on it: whatever fails is told, noted and tried again later."""
+    """The loop: whatever fails is told, noted and tried again later."""
 
     def __init__(self, data: Path, config: ForwardConfig) -> None:
         self._data, self._config = data, config
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="forwarder", daemon=True)
-
-    def start(self) -> None:
-        """Begin; not at all where no endpoint is configured."""
-        if self._config.endpoint is not None:
-            self._thread.start()
 
     def stop(self) -> None:
         """End after what is ready has been sent, if it can be sent at once."""
         self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(2 * self._config.timeout_seconds)
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Send on until told to stop."""
         while not self._stopped.is_set():
             try:
                 with closing(Metastore.open(self._data)) as store:
                     self._work(Forwarding(self._data, store, self._config))
-            except Exception as error:  # noqa: BLE001 - whatever it was, the ledger must go on
+            except Exception as error:  # noqa: BLE001 - whatever it was, it is not the end of forwarding
                 _log.error("forwarding was interrupted: %s: %s", type(error).__name__, error)
                 self._stopped.wait(_PAUSES_SECONDS[-2])
 

@@ -20,7 +20,7 @@ from typing import Any
 from spanledger.cli.config import Config
 from spanledger.cli.errors import debug_wanted
 from spanledger.cli.folder import DataFolder
-from spanledger.cli.forward import Forwarder
+from spanledger.cli.forward_process import ForwardProcess
 from spanledger.cli.log import LogFormat, start_logging
 from spanledger.cli.notary import Notary
 from spanledger.cli.parts import OpenWorker
@@ -88,7 +88,7 @@ def main() -> int:
         tidier.start()
         notary = Notary(folder.path, config.store.proof)
         notary.start()
-        forwarder = Forwarder(folder.path, config.forward)
+        forwarder = ForwardProcess(folder.path, config.forward, LogFormat(start["log_format"]))
         forwarder.start()
         teller = _Teller()
 

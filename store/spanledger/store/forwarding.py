@@ -54,10 +54,13 @@ def reset(store: Metastore, entry_number: int, now_ns: int) -> ForwardState:
     return ForwardState(entry_number, now_ns)
 
 
-def advance(store: Metastore, state: ForwardState, changed: Mapping[Series, Totals]) -> bool:
-    """Note that all up to `state.entry_number` was sent, and the totals of the series that moved; False if it was reset meanwhile."""
+def advance(store: Metastore, state: ForwardState, after: int, changed: Mapping[Series, Totals]) -> bool:
+    """Note that all behind `after` and up to `state.entry_number` was sent, and the totals of the series that moved.
+
+    False if the cursor is not at `after` any more: another has moved it, and whoever goes on must read the totals again.
+    """
     with store.transaction():
-        done = _update(store.connection, state, "AND entry_number <= ?", (state.entry_number,))
+        done = _update(store.connection, state, after)
         if done:
             rows = [
                 (json.dumps(series), json.dumps({name: str(value) for name, value in totals.items()})) for series, totals in changed.items()
@@ -68,15 +71,15 @@ def advance(store: Metastore, state: ForwardState, changed: Mapping[Series, Tota
 
 
 def note(store: Metastore, state: ForwardState) -> bool:
-    """Note how an attempt went, where nothing was sent; False if it was reset meanwhile."""
+    """Note how an attempt went, where nothing was sent; False if the cursor is elsewhere."""
     with store.transaction():
-        return _update(store.connection, state, "AND entry_number = ?", (state.entry_number,))
+        return _update(store.connection, state, state.entry_number)
 
 
-def _update(connection: sqlite3.Connection, state: ForwardState, condition: str, bound: tuple[int, ...]) -> bool:
+def _update(connection: sqlite3.Connection, state: ForwardState, after: int) -> bool:
     names = ", ".join(f"{name} = ?" for name in ForwardState._fields)
-    sql = f"UPDATE forward_state SET {names} WHERE since_ns = ? {condition}"  # noqa: S608 - our own names, bound values
-    return connection.execute(sql, (*state, state.since_ns, *bound)).rowcount == 1
+    sql = f"UPDATE forward_state SET {names} WHERE since_ns = ? AND entry_number = ?"  # noqa: S608 - our own names, bound values
+    return connection.execute(sql, (*state, state.since_ns, after)).rowcount == 1
 
 
 def _texts(totals: Totals) -> str:
@@ -84,10 +87,15 @@ def _texts(totals: Totals) -> str:
     return json.dumps({name: str(value) for name, value in totals.items()})
 
 
-def read_totals(store: Metastore) -> dict[Series, Totals]:
-    """What has been sent, added up by series."""
-    rows = store.connection.execute("SELECT series, totals FROM forward_totals")
-    return {tuple(json.loads(series)): {name: int(value) for name, value in json.loads(totals).items()} for series, totals in rows}
+def read_totals(store: Metastore) -> tuple[ForwardState | None, dict[Series, Totals]]:
+    """Where forwarding stands, and what has been sent up to there, added up by series; both of one moment."""
+    store.connection.execute("BEGIN")
+    try:
+        state = read_state(store)
+        rows = store.connection.execute("SELECT series, totals FROM forward_totals").fetchall()
+    finally:
+        store.connection.execute("COMMIT")
+    return state, {tuple(json.loads(series)): {name: int(value) for name, value in json.loads(totals).items()} for series, totals in rows}
 
 
 class EntryReader:
