@@ -329,3 +329,18 @@ def test_a_write_larger_than_one_system_call_arrives_whole(folder: Path) -> None
         done = [journal.append(record(request)) for request in requests]
         done[-1].result(10)
     assert [each.request for _, each in read_from(folder)] == requests
+
+
+@pytest.mark.parametrize("how", ["lock file removed", "another announced"])
+def test_a_writer_that_was_taken_over_acknowledges_nothing_more(folder: Path, how: str) -> None:
+    with Journal(folder, mend_seconds=0.01) as journal:
+        end = journal.append(record(b"before")).result(5)
+        if how == "lock file removed":
+            (folder / "durable").unlink()
+        else:
+            (folder / "durable").write_bytes((end + 1).to_bytes(8, "little"))
+        with pytest.raises(JournalUnavailable, match="taken the journal over"):
+            journal.append(record(b"late")).result(5)
+        time.sleep(0.05)
+        assert journal.failure is not None, "no mended disk gives it back"
+    assert b"late" not in b"".join(path.read_bytes() for path in folder.glob("*.seg"))

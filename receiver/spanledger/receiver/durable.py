@@ -65,6 +65,14 @@ class DurablePublisher(_Mapped):
         """Say that everything below `position` is on stable storage."""
         self._cell[0] = position
 
+    def check_ours(self, position: int) -> None:
+        """Raise JournalLockedError if another has taken the journal over: the lock's file is gone, or says another position than ours.
+
+        A lock can be lost without its holder hearing of it: by hand, or on a file system that does not keep locks.
+        """
+        if os.fstat(self._descriptor).st_nlink == 0 or self._cell[0] != position:
+            raise JournalLockedError("another process has taken the journal over; this one writes nothing more")
+
 
 class DurableView(_Mapped):
     """A reader's side. Raises FileNotFoundError while nobody has ever written the journal."""

@@ -251,8 +251,9 @@ class Journal:
                 if self._wake.wait_for(lambda: self._closing, self._mend_seconds):
                     return False
             try:
+                self._durable.check_ours(self._end)
                 self._mend()
-            except OSError:
+            except (OSError, JournalLockedError):
                 continue  # it was said when it failed, and `failure` says it as long as it lasts
             with self._lock:
                 if self._closing:
@@ -286,8 +287,9 @@ class Journal:
         self._segment, self._descriptor = created, opened
 
     def _commit(self, batch: list[_Waiting]) -> list[int]:
-        """Write and sync a batch; the position behind each record."""
+        """Write and sync a batch; the position behind each record. Raises JournalLockedError if the journal is ours no more."""
         began = time.perf_counter()
+        self._durable.check_ours(self._end)
         parts: list[bytes] = []
         ends: list[int] = []
         position = self._end
@@ -300,6 +302,7 @@ class Journal:
             position += frames.frame_bytes(head, request)
             ends.append(position)
         self._write(parts)
+        self._durable.check_ours(self._end)  # or what was just written may lie where nobody looks
         size_bytes, self._end = position - self._end, position
         self._durable.publish(position)
         if self._on_sync is not None:

@@ -50,9 +50,9 @@ def partition_path(table: Table, day: int) -> str:
     return f"{table}/event_date={day_text(day)}"
 
 
-def commit_file_path(table: Table, day: int, number: int, position: int) -> str:
-    """The one name a commit's file can have: doing the commit again after a crash writes over what was left."""
-    return f"{partition_path(table, day)}/commit-{number:012d}-{position:020d}.parquet"
+def commit_file_path(table: Table, day: int, number: int, position: int, writer: str) -> str:
+    """The name of a commit's file, of its `writer`'s own: one who slept while another took over must not write over what that one booked."""
+    return f"{partition_path(table, day)}/commit-{number:012d}-{position:020d}-{writer}.parquet"
 
 
 def beside_file_path(table: Table, day: int, number: int, holder: str, n: int) -> str:

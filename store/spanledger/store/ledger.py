@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -63,6 +64,7 @@ class Ledger:
         self.config = config
         self._lock = lock
         self._lease = lease
+        self._writer = secrets.token_hex(4)
         self._last = metastore.last_commit()
         self.indexes = IndexCache(data_dir, config.index_bytes_max)
         self._history = StoredHistory(data_dir, self._live_files, self.indexes, self._wide_days)
@@ -240,7 +242,7 @@ class Ledger:
             if table == "events":
                 seal.add(rows)
             if hold is None:
-                path = commit_file_path(table, day, number, at.position)
+                path = commit_file_path(table, day, number, at.position, self._writer)
             else:
                 path = beside_file_path(table, day, number, hold.holder, n)
             file = write_data_file(self.data_dir, path, table, day, rows)
