@@ -11,8 +11,8 @@ from spanledger.cli.errors import UsageMistake
 from spanledger.cli.options import Chosen
 from spanledger.cli.progress import rows_progress
 from spanledger.store.export.billing import SYSTEMS, Selection, without_amount
+from spanledger.store.export.every import SHAPES, shape_named
 from spanledger.store.export.export import Request, billing_shape, export
-from spanledger.store.export.shapes import SHAPES, shape_named
 from spanledger.store.export.targets import target_of
 from spanledger.store.ledger import Ledger
 from spanledger.store.times import rfc3339
