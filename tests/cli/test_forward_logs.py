@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 
-from spanledger.cli.forward_logs import log_record, logs_request
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+
+from spanledger.cli.forward_logs import log_record, logs_request, record_bytes
 from spanledger.enrich.events import COLUMNS
+from spanledger.enrich.money import text_from_atto
 from tests.cli.otlp_sink import attributes
 from tests.store.samples import event
 
@@ -53,3 +58,26 @@ def test_what_has_no_price_has_no_cost() -> None:
 def test_the_same_entries_make_the_same_request() -> None:
     entries = [(number, event(number)) for number in range(1, 4)]
     assert logs_request(entries).SerializeToString(deterministic=True) == logs_request(entries).SerializeToString(deterministic=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.text(max_size=300),
+    st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)),
+    st.one_of(st.none(), st.integers(-(10**38), 10**38)),
+    st.lists(st.text(max_size=5), max_size=4),
+    st.booleans(),
+)
+def test_the_bytes_are_what_protobuf_makes_of_them(text: str, number: int | None, atto: int | None, texts: list[str], flag: bool) -> None:
+    """Read by protobuf and written again they are the same, and every value comes out as it went in."""
+    text = text.encode("utf-8", "replace").decode()
+    entry = event(3, tenant_id=text, user_id=text, input_tokens=number, cost_usd=atto, flags=tuple(texts), customer_billable=flag)
+    raw = record_bytes(2**62, entry)
+    record = LogRecord.FromString(raw)
+    assert len(record.SerializeToString()) == len(raw)
+    told = attributes(record)
+    assert told["spanledger.entry_number"] == 2**62
+    assert (told["spanledger.tenant_id"], told["spanledger.user_id"], told["spanledger.customer_billable"]) == (text, text, flag)
+    assert told.get("spanledger.input_tokens") == number
+    assert told.get("spanledger.cost_usd") == (None if atto is None else text_from_atto(atto))
+    assert [value.string_value for value in told["spanledger.flags"].values] == texts if texts else "spanledger.flags" not in told
