@@ -59,7 +59,7 @@ def costs_told(backend: Sink) -> dict[str | None, float]:
 
 
 def wait_for(done: Callable[[], bool], say: Callable[[], str]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not done():
         assert time.monotonic() < deadline, say()
         time.sleep(0.2)

@@ -146,7 +146,7 @@ def test_each_application_s_own_key_goes_on_with_its_spans_also_out_of_the_queue
         each.kill()
         each.start()
     place.serve()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while len(rows := events(place.data)) < 8:
         assert time.monotonic() < deadline, gateway.log.read_text()[-2000:]
         time.sleep(0.2)

@@ -64,7 +64,7 @@ def test_whole_traces_that_matter_and_of_others_the_root_and_payers(place: Setti
                 sender.send([span])
         sender.close()
         wanted = [*sent["agent"], sent["plain"][0], sent["plain"][2]]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while len(ledger.spans()) < len(wanted):
             assert time.monotonic() < deadline, [span.name for span in ledger.spans()]
             time.sleep(0.1)
