@@ -11,7 +11,6 @@ SPANLEDGER_TEST_BREAK names a guard to switch off, for the controls.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -108,8 +107,15 @@ def _answer_when_full() -> None:
         setattr(OsStorage, name, swallow)
 
 
-if _SEAM and "worker" not in _BREAK:
+def _no_journal_fence() -> None:
+    """The journal's writer does not look whether it still is the writer."""
+    from spanledger.receiver.durable import DurablePublisher
+
+    DurablePublisher.check_ours = lambda _self, _position: None
+
+
+if _SEAM:
     _spoil_clock()
     _spoil_disk()
-if _BREAK and sys.argv[:1] != ["-c"]:
-    {"acknowledge_first": _acknowledge_first, "answer_when_full": _answer_when_full}.get(_BREAK, lambda: None)()
+if _BREAK:
+    {"acknowledge_first": _acknowledge_first, "answer_when_full": _answer_when_full, "no_journal_fence": _no_journal_fence}[_BREAK]()
