@@ -37,20 +37,22 @@ class Hold(NamedTuple):
 
 
 class HeldLease:
-    """The lease "ledger", kept alive by a thread with a connection of its own until `release`."""
+    """A lease ("ledger", if no other is named), kept alive by a thread with a connection of its own until `release`."""
 
-    def __init__(self, data_dir: Path, store: Metastore, wait_seconds: float) -> None:
-        """Wait for the lease up to `wait_seconds`; raises LedgerBusyError."""
-        self._data_dir = data_dir
+    def __init__(
+        self, data_dir: Path, store: Metastore, wait_seconds: float, name: str = LEASE, doing: str = "correcting this ledger"
+    ) -> None:
+        """Wait for the lease up to `wait_seconds`; raises LedgerBusyError, which says what another process is `doing`."""
+        self._data_dir, self._name = data_dir, name
         holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         deadline = time.monotonic() + wait_seconds
         while True:
             try:
-                self.hold = Hold(holder, store.take_lease(LEASE, holder, LEASE_SECONDS))
+                self.hold = Hold(holder, store.take_lease(name, holder, LEASE_SECONDS))
                 break
             except LedgerBusyError as error:
                 if time.monotonic() >= deadline:
-                    raise LedgerBusyError(f"another process is correcting this ledger ({error}): wait until it has finished") from error
+                    raise LedgerBusyError(f"another process is {doing} ({error}): wait until it has finished") from error
                 time.sleep(_ASK_SECONDS)
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="ledger-lease", daemon=True)
@@ -61,14 +63,14 @@ class HeldLease:
         try:
             while not self._released.wait(RENEW_SECONDS):
                 try:
-                    if store.take_lease(LEASE, self.hold.holder, LEASE_SECONDS) != self.hold.epoch:
+                    if store.take_lease(self._name, self.hold.holder, LEASE_SECONDS) != self.hold.epoch:
                         return  # it ran out and was another's meanwhile: the commit will be refused
                 except LedgerBusyError:
                     return  # as above
                 except sqlite3.Error:
                     continue  # a busy disk; there are some more tries in the lease's time
         finally:
-            store.end_lease(LEASE, self.hold.holder)
+            store.end_lease(self._name, self.hold.holder)
             store.close()
 
     def release(self) -> None:

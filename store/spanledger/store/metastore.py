@@ -249,8 +249,12 @@ class Metastore:
         days: Iterable[int] | None = None,
         start_ns: tuple[int | None, int | None] = (None, None),
         position_min: int | None = None,
+        after_entry: int = 0,
     ) -> list[DataFile]:
-        """The files the table consists of now, oldest first, narrowed to partitions, to a half-open time range, or to journal positions."""
+        """The files the table consists of now, oldest first, narrowed to partitions, to a half-open time range, or to journal positions.
+
+        `after_entry` leaves out files that were there when the ledger had no more entries than that: none of a later one is in them.
+        """
         sql = [f"SELECT {_FILE_COLUMNS} FROM files WHERE removed_in_commit IS NULL AND table_name = ?"]  # noqa: S608 - our own names, bound values
         bound: list[Any] = [table]
         if days is not None:
@@ -262,6 +266,9 @@ class Metastore:
             if value is not None:
                 sql.append(text)
                 bound.append(value)
+        if after_entry:
+            sql.append("AND added_in_commit > (SELECT coalesce(max(number), 0) FROM commits WHERE entries_total <= ?)")
+            bound.append(after_entry)
         sql.append("ORDER BY rowid")
         rows = self.connection.execute(" ".join(sql), bound)
         return [DataFile(path, name, day_number(day), *rest) for path, name, day, *rest in rows]

@@ -36,6 +36,21 @@ def snapshot(ledger: Ledger, window: Range = EVERYTHING, *, spans: bool = False)
     Files without a row in the window are left out; rows outside of it are not, so a query says the window again.
     """
     event_files, span_files = live_files(ledger, window, spans=spans)
+    with _connected(ledger, event_files, span_files, spans=spans) as connection:
+        yield connection
+
+
+@contextmanager
+def entries_of(ledger: Ledger, files: list[DataFile]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A locked-down connection with the view `entries` of these files only."""
+    with _connected(ledger, files, [], spans=False) as connection:
+        yield connection
+
+
+@contextmanager
+def _connected(
+    ledger: Ledger, event_files: list[DataFile], span_files: list[DataFile], *, spans: bool
+) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(":memory:", config=_settings(ledger))
     below = "" if ledger.viewer is None else UNSEEN
     try:

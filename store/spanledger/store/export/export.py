@@ -6,25 +6,28 @@ from, so the same increment is the same files with the same bytes whenever it is
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from spanledger.store.conditions import NO_FILTERS, Conditions, Filters, conditions
+import duckdb
+
+from spanledger.store.beside import HeldLease
+from spanledger.store.conditions import NO_FILTERS, Filters, conditions, dimension
+from spanledger.store.days import day_text
 from spanledger.store.export.billing import SYSTEMS, Selection, bill_payload, bills
 from spanledger.store.export.manifests import Increment, Written, begin, finish, last_increment, pending_increment, pending_path
-from spanledger.store.export.shapes import Shape, arrow_schema
+from spanledger.store.export.shapes import Shape
 from spanledger.store.export.targets import ExportError, Target
-from spanledger.store.export.writers import Writer, writer
+from spanledger.store.export.writers import Counted, Writer, rows_sql, writer
+from spanledger.store.files import DataFile
 from spanledger.store.ledger import Ledger
-from spanledger.store.query import EVERYTHING, snapshot
+from spanledger.store.metastore import Metastore
+from spanledger.store.query import EVERYTHING, entries_of
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
 LEDGER_ID: Final = "ledger_id"
@@ -59,7 +62,10 @@ class Request(NamedTuple):
         """What all increments of a target must have in common."""
         if self.bill is not None:
             return {"format": self.form, **self.bill._asdict()}
-        return {"format": self.form, "filters": {name: value for name, value in sorted(self.filters.items()) if value is not None}}
+        filters = {
+            dimension(name): value if value is None or isinstance(value, str) else list(value) for name, value in self.filters.items()
+        }
+        return {"format": self.form, "filters": dict(sorted(filters.items()))}
 
 
 def ledger_id(ledger: Ledger) -> str:
@@ -73,8 +79,6 @@ def ledger_id(ledger: Ledger) -> str:
 
 
 def _set_setting(ledger: Ledger, value: str) -> None:
-    from spanledger.store.metastore import Metastore
-
     writing = Metastore.open(ledger.data_dir)  # the ledger may be open for reading only
     try:
         if writing.setting(LEDGER_ID) is None:
@@ -90,14 +94,53 @@ def export(ledger: Ledger, target: Target, request: Request, *, now_text: str, p
     increment again that was begun.
     """
     done = Exported(1, 0, 0, 0, 0, None)
-    for increment in _increments(ledger, target, request):
-        made = _make(ledger, target, request, increment, now_text, progress)
-        done = made if not done.last_entry else _sum(done, made)
+    alone = _alone(ledger, target, request.shape.name)
+    try:
+        for increment, again in _increments(ledger, target, request):
+            made = _make(_Job(ledger, target, request, increment, again, progress), now_text)
+            done = made if not done.last_entry else _sum(done, made)
+    finally:
+        alone.release()
     return done
 
 
-def _increments(ledger: Ledger, target: Target, request: Request) -> Iterator[Increment]:
-    """The increments that are to be made: one that was begun and not finished, then what the ledger has had since."""
+def _alone(ledger: Ledger, target: Target, shape: str) -> HeldLease:
+    """The right to export this shape to this target: two exporters would each write what is new, and it would be there twice."""
+    store = Metastore.open(ledger.data_dir)  # the ledger may be open for reading only
+    try:
+        return HeldLease(ledger.data_dir, store, 0, f"export {target.identity}/{shape}", f"exporting {shape} to {target.name}")
+    finally:
+        store.close()
+
+
+class _Job(NamedTuple):
+    """An increment to be made; `again`: it was begun before, and some of its files may be there."""
+
+    ledger: Ledger
+    target: Target
+    request: Request
+    increment: Increment
+    again: bool
+    progress: Progress | None
+
+    def part(self, folder: str, number: int) -> str:
+        """The path of its n-th file in a folder."""
+        return f"{folder}/{self._prefix}{number:04d}.{self.request.form}"
+
+    @property
+    def _prefix(self) -> str:
+        return f"part-{self.increment.first_entry:012d}-{self.increment.last_entry:012d}-"
+
+    def sweep(self, folder: str, made: Iterable[Written]) -> None:
+        """Remove what an earlier attempt left, if it cut its files at other sizes: a reader of the folder would see their rows twice."""
+        kept = {file.path for file in made}
+        for name in self.target.names(folder) if self.again else ():
+            if name.startswith(self._prefix) and f"{folder}/{name}" not in kept:
+                self.target.remove(f"{folder}/{name}")
+
+
+def _increments(ledger: Ledger, target: Target, request: Request) -> Iterator[tuple[Increment, bool]]:
+    """The increments that are to be made: one that was begun and not finished (True), then what the ledger has had since."""
     shape, total = request.shape, ledger.metastore.last_commit().entries_total
     last, begun = last_increment(target, shape.name), pending_increment(target, shape.name)
     here = ledger_id(ledger)
@@ -109,15 +152,16 @@ def _increments(ledger: Ledger, target: Target, request: Request) -> Iterator[In
         raise ExportError(
             f"{target.name} has an export of {shape.name} up to entry {at}: continue it with --since-last, or name an empty place"
         )
-    if at > total:
-        raise ExportError(f"{target.name} has entries up to {at}, but this ledger only {total}: it is an older copy of it")
-    if begun is not None and begun.first_entry == at + 1 <= begun.last_entry <= total:
-        yield begun
-        at = begun.last_entry
+    reached = begun.last_entry if begun is not None and begun.first_entry == at + 1 else at
+    if reached > total:
+        raise ExportError(f"{target.name} has entries up to {reached}, but this ledger only {total}: it is an older copy of it")
+    if begun is not None and reached > at:
+        yield begun, True
+        at = reached
     elif begun is not None:
         target.remove(pending_path(shape.name))  # it was finished
     if total > at:
-        yield Increment(here, shape.name, shape.version, at + 1, total, request.options)
+        yield Increment(here, shape.name, shape.version, at + 1, total, request.options), False
 
 
 def _check(target: Target, there: Increment, request: Request, here: str) -> None:
@@ -131,81 +175,81 @@ def _check(target: Target, there: Increment, request: Request, here: str) -> Non
         raise ExportError(f"{target.name} was begun with other options ({dict(there.options)}): use the same, or another place")
 
 
-def _make(ledger: Ledger, target: Target, request: Request, increment: Increment, now_text: str, progress: Progress | None) -> Exported:
-    begin(target, increment)
-    write = _write_rows if request.bill is None else _write_bills
-    files, cost = write(ledger, target, request, increment, progress)
-    finish(target, increment, files, cost, now_text)
+def _make(job: _Job, now_text: str) -> Exported:
+    begin(job.target, job.increment)
+    files, cost = _write_rows(job) if job.request.bill is None else _write_bills(job, job.request.bill)
+    finish(job.target, job.increment, files, cost, now_text)
     rows, size = sum(file.rows for file in files), sum(file.size for file in files)
-    return Exported(increment.first_entry, increment.last_entry, rows, len(files), size, cost)
+    return Exported(job.increment.first_entry, job.increment.last_entry, rows, len(files), size, cost)
 
 
-def _write_rows(
-    ledger: Ledger, target: Target, request: Request, increment: Increment, progress: Progress | None
-) -> tuple[list[Written], Decimal | None]:
-    """The files of an increment of a shape, day by day, and what its entries cost."""
+def _write_rows(job: _Job) -> tuple[list[Written], Decimal | None]:
+    """The files of an increment of a shape, day by day, and what its entries cost.
+
+    Each day is read from the files that are live when its turn comes: entries never change, so all days are of one state of the ledger, and
+    compaction, which deletes what it replaced after a grace, cannot take a file from an export that runs for hours.
+    """
     files: list[Written] = []
-    where = conditions(EVERYTHING, request.filters)
-    where.add("entry_number BETWEEN $first_entry AND $last_entry", first_entry=increment.first_entry, last_entry=increment.last_entry)
-    with snapshot(ledger) as connection:
-        days = connection.execute(
-            f"SELECT event_date, count(*), sum(cost_usd) FROM entries WHERE {where.sql} GROUP BY 1 ORDER BY 1",  # noqa: S608 - allow-listed names, bound values
-            where.values,
-        ).fetchall()
-        total, taken = sum(day[1] for day in days), 0
-        for day, entries, _ in days:
-            if request.shape.prepare is not None:
-                request.shape.prepare(connection, ledger, _of_day(where), {**where.values, "day": day})
-            files += _write_day(connection, target, request, increment, day, where)
-            taken += entries
-            if progress is not None:
-                progress(taken, total)
-    return files, _total(cost for _, _, cost in days)
+    costs: list[Decimal | None] = []
+    rows: dict[int, int] = {}
+    for file in _live(job):
+        rows[file.day] = rows.get(file.day, 0) + file.rows
+    taken = 0
+    for day in sorted(rows):
+        made, cost = _write_day(job, day)
+        job.sweep(_folder(job, day), made)
+        files += made
+        costs.append(cost)
+        taken += rows[day]
+        if job.progress is not None:
+            job.progress(taken, sum(rows.values()))
+    return files, _total(costs)
 
 
-def _write_bills(
-    ledger: Ledger, target: Target, request: Request, increment: Increment, progress: Progress | None
-) -> tuple[list[Written], Decimal | None]:
-    """The files of an increment of a billing system's events, in the order of booking, and what they add up to."""
-    system, chosen = SYSTEMS[request.shape.name], request.bill
-    if chosen is None:
-        raise ValueError("a billing system's events need to be told whose")
-    files: list[Written] = []
-    cost: Decimal | None = None
-    waiting = bills(ledger, system, chosen, increment.first_entry, increment.last_entry)
-    bill = next(waiting, None)
-    while bill is not None:
-        path = f"{system.name}/part-{increment.first_entry:012d}-{increment.last_entry:012d}-{len(files):04d}.jsonl"
-        rows = 0
-        with target.write(path) as file:
-            out = _Counted(file)
-            while bill is not None and out.size < request.file_bytes:
-                out.write((json.dumps(bill_payload(system, chosen, increment.ledger_id, bill), ensure_ascii=False) + "\n").encode())
-                cost = _total((cost, bill.amount_usd))
-                rows += 1
-                if progress is not None:
-                    progress(bill.entry_number - increment.first_entry + 1, increment.last_entry - increment.first_entry + 1)
-                bill = next(waiting, None)
-        files.append(Written(path, rows, out.size, out.digest.hexdigest()))
-    return files, cost
+def _live(job: _Job, day: int | None = None) -> list[DataFile]:
+    """The files that may have entries of the increment."""
+    return job.ledger.metastore.live_files("events", days=None if day is None else [day], after_entry=job.increment.first_entry - 1)
 
 
-def _write_day(
-    connection: duckdb.DuckDBPyConnection, target: Target, request: Request, increment: Increment, day: date, where: Conditions
-) -> Iterator[Written]:
-    """The files of one partition, each of about the size asked for."""
-    shape, schema = request.shape, arrow_schema(request.shape)
-    found = connection.sql(shape.select(_of_day(where)), params={**where.values, "day": day})
-    waiting: Iterator[pa.RecordBatch] = iter(found.to_arrow_reader(_BATCH_ROWS))
+def _folder(job: _Job, day: int) -> str:
+    return f"{job.request.shape.name}/event_date={day_text(day)}"
+
+
+def _write_day(job: _Job, day: int) -> tuple[list[Written], Decimal | None]:
+    """The files of one partition, and what its entries cost."""
+    while True:
+        live = _live(job, day)
+        try:
+            with entries_of(job.ledger, live) as connection:
+                return _day_files(job, day, connection)
+        except duckdb.IOException:
+            if _live(job, day) == live:
+                raise
+            # compaction replaced them, and the grace was over before they were read
+
+
+def _day_files(job: _Job, day: int, connection: duckdb.DuckDBPyConnection) -> tuple[list[Written], Decimal | None]:
+    shape, first, last = job.request.shape, job.increment.first_entry, job.increment.last_entry
+    where = conditions(EVERYTHING, job.request.filters)
+    where.add("entry_number BETWEEN $first_entry AND $last_entry", first_entry=first, last_entry=last)
+    chosen = f"(SELECT * FROM entries WHERE {where.sql})"  # noqa: S608 - allow-listed names, bound values
+    ((cost,),) = connection.execute(f"SELECT sum(cost_usd) FROM {chosen} AS chosen", where.values).fetchall()  # noqa: S608 - as above
+    if shape.prepare is not None:
+        shape.prepare(connection, job.ledger, chosen, where.values)
+    rows = connection.sql(rows_sql(shape, job.request.form, chosen), params=where.values)
+    return list(_write_parts(job, _folder(job, day), iter(rows.to_arrow_reader(_BATCH_ROWS)))), cost
+
+
+def _write_parts(job: _Job, folder: str, waiting: Iterator[pa.RecordBatch]) -> Iterator[Written]:
+    """The rows as files of about the size asked for."""
     batch, number = next(waiting, None), 0
     while batch is not None:
-        path = f"{shape.name}/event_date={day}/part-{increment.first_entry:012d}-{increment.last_entry:012d}-{number:04d}.{request.form}"
-        rows = 0
-        with target.write(path) as file:
-            counted = _Counted(file)
-            out: Writer = writer(request.form, counted, schema)
-            while batch is not None and (not rows or out.size() < request.file_bytes):
-                out.add(_cast(batch, schema))
+        path, rows = job.part(folder, number), 0
+        with job.target.write(path) as file:
+            counted = Counted(file)
+            out: Writer = writer(job.request.form, counted, job.request.shape)
+            while batch is not None and (not rows or out.size() < job.request.file_bytes):
+                out.add(_table(batch))
                 rows += batch.num_rows
                 batch = next(waiting, None)
             out.close()
@@ -213,49 +257,34 @@ def _write_day(
         number += 1
 
 
-def _of_day(where: Conditions) -> str:
-    return f"(SELECT * FROM entries WHERE {where.sql} AND event_date = $day)"  # noqa: S608 - allow-listed names, bound values
+def _write_bills(job: _Job, chosen: Selection) -> tuple[list[Written], Decimal | None]:
+    """The files of an increment of a billing system's events, in the order of booking, and what they add up to."""
+    system, first, last = SYSTEMS[job.request.shape.name], job.increment.first_entry, job.increment.last_entry
+    files: list[Written] = []
+    cost: Decimal | None = None
+    waiting = bills(job.ledger, system, chosen, first, last)
+    bill = next(waiting, None)
+    while bill is not None:
+        path, rows = job.part(system.name, len(files)), 0
+        with job.target.write(path) as file:
+            out = Counted(file)
+            while bill is not None and out.size < job.request.file_bytes:
+                payload = bill_payload(system, chosen, job.increment.ledger_id, bill)
+                out.write((json.dumps(payload, ensure_ascii=False) + "\n").encode())
+                cost = _total((cost, bill.amount_usd))
+                rows += 1
+                if job.progress is not None:
+                    job.progress(bill.entry_number - first + 1, last - first + 1)
+                bill = next(waiting, None)
+        files.append(Written(path, rows, out.size, out.digest.hexdigest()))
+    job.sweep(system.name, files)
+    return files, cost
 
 
-def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
+def _table(batch: pa.RecordBatch) -> pa.Table:
     import pyarrow as pa  # reports import this package and must not wait for Arrow
 
-    return pa.Table.from_batches([batch]).cast(schema)
-
-
-class _Counted:
-    """A binary file that is only written to, with the size and digest of what was written."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.size = 0
-        self.digest = hashlib.sha256()
-        self.closed = False
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data)
-        self._file.write(view)
-        self.digest.update(view)
-        self.size += view.nbytes
-        return view.nbytes
-
-    def tell(self) -> int:
-        return self.size
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        """The file is closed by who opened it."""
-
-    def readable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
+    return pa.Table.from_batches([batch])
 
 
 def _sum(one: Exported, other: Exported) -> Exported:

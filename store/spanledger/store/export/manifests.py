@@ -67,7 +67,10 @@ def begin(target: Target, increment: Increment) -> None:
 
 
 def finish(target: Target, increment: Increment, files: list[Written], cost_usd: Decimal | None, written_at: str) -> None:
-    """Make an increment part of the export."""
+    """Make an increment part of the export. Raises ExportError if another exporter has been at the target meanwhile."""
+    last = last_increment(target, increment.shape)
+    if pending_increment(target, increment.shape) != increment or (last is not None and last.last_entry >= increment.first_entry):
+        raise ExportError(f"another export wrote to {target.name}/{increment.shape} at the same time: run them one after the other")
     body = {
         **_head(increment),
         "rows": sum(file.rows for file in files),

@@ -31,6 +31,8 @@ class Target(Protocol):
     """A place for files, by relative paths with '/'."""
 
     name: str
+    identity: str
+    """Its name however it is written: two targets of one identity are one place."""
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes, or None where there is none."""
@@ -51,6 +53,7 @@ class FolderTarget:
     def __init__(self, root: Path) -> None:
         self._root = root
         self.name = str(root)
+        self.identity = str(root.resolve())
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes, or None where there is none."""
@@ -72,7 +75,7 @@ class FolderTarget:
     def write(self, path: str) -> Iterator[Any]:
         """Write beside, sync, rename, sync the folder."""
         final = self._root / path
-        final.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(final.parent)
         unfinished = final.with_name(f".{final.name}{_UNFINISHED}")  # a leading dot: readers of a whole folder pass over it
         try:
             with unfinished.open("wb") as file:
@@ -83,15 +86,27 @@ class FolderTarget:
             unfinished.unlink(missing_ok=True)
             raise
         unfinished.replace(final)
-        handle = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync_folder(final.parent)
 
     def remove(self, path: str) -> None:
         """Delete a file if it is there."""
         (self._root / path).unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each durably."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class ObjectTarget:
@@ -101,7 +116,7 @@ class ObjectTarget:
         from pyarrow import ArrowException
         from pyarrow.fs import FileSystem
 
-        self.name = url.split("?", 1)[0]
+        self.name = self.identity = url.split("?", 1)[0].rstrip("/")
         try:
             self._files, self._root = FileSystem.from_uri(_as_arrow_has_it(url))
         except (ArrowException, OSError, ValueError) as error:

@@ -5,15 +5,11 @@ Money is exact in each of them: DECIMAL(38,18) in Parquet, plain decimal text in
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable
-from datetime import datetime
-from decimal import Decimal
+import hashlib
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from spanledger.store.entries import decimal_text
+from spanledger.store.export.shapes import Shape, arrow_schema
+from spanledger.store.export.text_lines import header_of, line_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,18 +31,59 @@ class Writer(Protocol):
         """Write what ends the file; the file itself stays open."""
 
 
+class Counted:
+    """A binary file that is only written to, with the size and digest of what was written."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self.closed = False
+
+    def write(self, data: Any) -> int:
+        """Write all of it."""
+        view = memoryview(data)
+        self._file.write(view)
+        self.digest.update(view)
+        self.size += view.nbytes
+        return view.nbytes
+
+    def tell(self) -> int:
+        """How many bytes were written."""
+        return self.size
+
+    def flush(self) -> None:
+        """Hand on what is buffered."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """The file is closed by who opened it."""
+
+    def readable(self) -> bool:
+        """It is not."""
+        return False
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is not."""
+        return False
+
+
 class ParquetWriter:
     """A Parquet file that every reader understands: version 2.6, zstd, decimals as fixed-width bytes, times in microseconds of UTC."""
 
     def __init__(self, file: Any, schema: pa.Schema) -> None:
         import pyarrow.parquet as pq  # reports import this package and must not wait for Arrow
 
-        self._file = file
+        self._file, self._schema = file, schema
         self._writer = pq.ParquetWriter(file, schema, compression="zstd", version="2.6", write_page_index=True)
 
     def add(self, rows: pa.Table) -> None:
         """Write these rows as row groups."""
-        self._writer.write_table(rows, row_group_size=_ROW_GROUP_ROWS)
+        self._writer.write_table(rows.cast(self._schema), row_group_size=_ROW_GROUP_ROWS)
 
     def size(self) -> int:
         """Bytes of the row groups that are finished."""
@@ -58,17 +95,17 @@ class ParquetWriter:
 
 
 class TextWriter:
-    """CSV with a header, RFC 4180, or a JSON object a line; UTF-8, a line feed after each line."""
+    """Lines of UTF-8, a line feed after each; the rows have one column, the lines."""
 
-    def __init__(self, file: Any, schema: pa.Schema, line: Callable[[list[str], tuple[Any, ...]], str], header: str) -> None:
-        self._file, self._line, self._names = file, line, list(schema.names)
+    def __init__(self, file: Any, header: str) -> None:
+        self._file = file
         self._size = 0
         self._write(header)
 
     def add(self, rows: pa.Table) -> None:
         """Write a line for each row."""
-        columns = [rows.column(name).to_pylist() for name in self._names]
-        self._write("".join([self._line(self._names, row) for row in zip(*columns, strict=True)]))
+        if rows.num_rows:
+            self._write("\n".join(rows.column(0).to_pylist()) + "\n")
 
     def size(self) -> int:
         """Bytes written."""
@@ -83,44 +120,16 @@ class TextWriter:
         self._size += len(raw)
 
 
-def _csv_line(_names: list[str], row: tuple[Any, ...]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow([_cell(value) for value in row])
-    return out.getvalue()
+def rows_sql(shape: Shape, form: str, entries: str) -> str:
+    """The query whose rows a writer of this format takes."""
+    select = shape.select(entries)
+    return select if form == "parquet" else f"SELECT {line_of(shape.columns, form)} AS line FROM ({select}) AS typed"  # noqa: S608 - our own text
 
 
-def _cell(value: Any) -> Any:
-    """A value as CSV has it: NULL is empty, lists are JSON."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
-    return "" if value is None else _plain(value)
-
-
-def _json_line(names: list[str], row: tuple[Any, ...]) -> str:
-    return json.dumps(dict(zip(names, map(_plain, row), strict=True)), ensure_ascii=False, separators=(",", ":")) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case Decimal():
-            return decimal_text(value)
-        case datetime():
-            return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        case list():
-            return [_plain(item) for item in value]
-        case dict():
-            return {name: _plain(item) for name, item in value.items()}
-    return value
-
-
-def writer(form: str, file: Any, schema: pa.Schema) -> Writer:
+def writer(form: str, file: Any, shape: Shape) -> Writer:
     """A writer of this format to an open binary file."""
     if form == "parquet":
-        return ParquetWriter(file, schema)
-    if form == "csv":
-        return TextWriter(file, schema, _csv_line, _csv_line([], tuple(schema.names)))
-    if form == "jsonl":
-        return TextWriter(file, schema, _json_line, "")
+        return ParquetWriter(file, arrow_schema(shape))
+    if form in FORMATS:
+        return TextWriter(file, header_of(shape.columns, form))
     raise ValueError(form)
