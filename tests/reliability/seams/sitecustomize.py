@@ -34,8 +34,7 @@ def _spoil_clock() -> None:
             return real()
         return int(told[1:]) if told[0] == "=" else real() + int(told) * 1_000_000_000
 
-    time.time_ns = time_ns
-    time.time = lambda: time_ns() / 1e9
+    time.time_ns = time_ns  # and not `time.time`, which nothing of ours asks: gRPC's Python waits by it on its C core, whose clock is right
 
 
 def _path(target: object) -> str:
