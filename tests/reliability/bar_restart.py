@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from spanledger.receiver.journal import Journal, Record
+from spanledger.store.errors import LedgerNotFoundError
 from spanledger.store.metastore import Metastore
 from tests.cli.otlp import as_protobuf, chat
 from tests.reliability.bar_disk import Poster
@@ -73,9 +74,10 @@ def trial(seed: int, size_bytes: int, folder: Path, *, judged: bool, settle_firs
 
 
 def _position(data: Path) -> int:
-    if not (data / "meta.sqlite").exists() or not (data / "meta.sqlite").stat().st_size:
+    try:
+        store = Metastore.open(data, read_only=True)
+    except LedgerNotFoundError:  # it is about to be made
         return 0
-    store = Metastore.open(data, read_only=True)
     try:
         return store.last_commit().position
     finally:
@@ -91,5 +93,5 @@ BAR = Bar(
     "restart",
     "1 GiB of journal that is not settled yet: ready within 5 s, and settling goes on behind",
     run,
-    {"settled before it is ready": lambda seed, folder: trial(seed, _LONG_BYTES // 2, folder, judged=True, settle_first=True)},
+    {"settled before it is ready": lambda seed, folder: trial(seed, 2 * _SHORT_BYTES, folder, judged=True, settle_first=True)},
 )
