@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from spanledger.store.ledger import Ledger
 from tests.cli.otlp import as_protobuf, chat, span
 from tests.cli.runner import events, server, spanledger
 from tests.cli.test_server import post
@@ -87,10 +88,18 @@ def test_a_server_is_backed_up_while_it_is_sent_to_and_no_acknowledged_span_is_t
             thread.join()
         assert running.stop() == 0
     other = restored(tmp_path / "copy", tmp_path / "other")
+    manifest = json.loads((tmp_path / "copy" / "backup.json").read_text())
+    assert len(events(other, "--all")) == manifest["entries"], "before anything is taken in it is exactly the commit that it names"
+    with Ledger.open(other, read_only=True) as ledger:
+        assert ledger.position == manifest["journal_position"]
+    verified = spanledger("verify", "--full", "--data", other)
+    assert verified.code == 0, verified.out + verified.err
     assert spanledger("ingest", "--data", other, *_nothing(tmp_path)).code == 0  # takes in what the copied journal holds
     found = [int(event["trace_id"], 16) for event in events(other)]
     assert len(found) == len(set(found))
     assert sent_before <= set(found) <= set(acknowledged)
+    verified = spanledger("verify", "--full", "--data", other)
+    assert verified.code == 0, verified.out + verified.err
 
 
 def _nothing(tmp_path: Path) -> list[Path]:
