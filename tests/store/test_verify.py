@@ -127,6 +127,26 @@ def test_compaction_and_later_commits_change_nothing(folder: Path, original: tup
     assert (found.findings, found.entries) == ((), 18)
 
 
+def test_amounts_that_only_some_commits_have_are_summed_commit_by_commit_after_compaction(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    agreed = {"contracted_cost_usd": 12_500_000_000_000_000, "customer_price_usd": 15_000_000_000_000_000}
+    with Ledger.open(folder) as ledger:
+        for number, amounts in ((1, {}), (2, agreed), (3, {}), (4, dict.fromkeys(agreed, 0))):
+            ledger.commit([event(number, **amounts)], [], position=number, open_position=0, booked_ns=NOON + number)
+    Compactor(folder, StoreConfig(compact_files_min=2, compact_grace_seconds=0)).run(NOON + 2 * DAY_NS)
+    assert verify(folder, full=True).findings == ()
+
+    [joined] = [path for path in event_files(folder) if pq.read_metadata(path).num_rows == 4]
+    rows = pq.ParquetFile(joined).read()
+    index = rows.column_names.index("customer_price_usd")
+    rows = rows.set_column(index, rows.schema.field(index), pa.nulls(4, rows.schema.field(index).type))
+    pq.write_table(rows, joined, **options("events"))
+    cover(folder, joined, 4)
+    found = verify(folder, full=True)
+    said = [(each.where, each.expected, each.actual) for each in found.findings if "customer_price_usd" in each.problem]
+    assert said == [("commit 2", "0.015 USD", "nothing"), ("commit 4", "0 USD", "nothing")]
+
+
 def test_nothing_is_written_and_a_read_only_copy_will_do(folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     for path in (folder, *folder.rglob("*")):

@@ -39,15 +39,15 @@ class Group(NamedTuple):
 
 
 class Portion(NamedTuple):
-    """What hashing a row group found: how many rows, whose, the sums of each commit (by its number in `bounds`), the ranges of its
-    columns, and what is wrong with it.
+    """What hashing a row group found: how many rows, whose, the sums of each commit (by its number in `bounds`; None where no row of it
+    has a value), the ranges of its columns, and what is wrong with it.
     """
 
     rows: int
     outside: list[int]
     payers: dict[int, Payer]
     commits: list[int]
-    sums: dict[str, list[int]]
+    sums: dict[str, list[int | None]]
     ranges: dict[str, tuple[int, int]]
     problems: tuple[str, ...]
 
@@ -192,8 +192,11 @@ def _ranges(table: Any) -> dict[str, tuple[int, int]]:
     return {name: (int(values.min()), int(values.max())) for name, values in columns.items()}
 
 
-def sums_by_commit(table: Any, numbers: np.ndarray, bounds: np.ndarray) -> tuple[list[int], dict[str, list[int]]]:
-    """The commits that rows belong to, and for each money column the exact sum of each of them."""
+def sums_by_commit(table: Any, numbers: np.ndarray, bounds: np.ndarray) -> tuple[list[int], dict[str, list[int | None]]]:
+    """The commits that rows belong to, and for each money column the exact sum of each of them.
+
+    None for a commit without a value there, though others in the same group have some: nothing is not zero, and its record says so.
+    """
     if (bounds < 0).any():  # a damaged record: where its commit ends is not known, so sums by commit say nothing
         commit = np.zeros(len(numbers), np.int64)
     else:
@@ -201,16 +204,18 @@ def sums_by_commit(table: Any, numbers: np.ndarray, bounds: np.ndarray) -> tuple
     order = np.argsort(commit, kind="stable")
     ordered = commit[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    sums = {}
+    sums: dict[str, list[int | None]] = {}
     for name in (name for name, kind in ROW_VERSIONS[max(ROW_VERSIONS)].columns if kind == "money"):
         if table.column(name).null_count == table.num_rows:
             continue
+        held = np.add.reduceat(table.column(name).is_valid().to_numpy()[order].astype(np.int64), starts).tolist()
         words = atto_words(table.column(name))[order]
         low, high = words["low"], words["high"]
         mask = np.uint64(0xFFFF_FFFF)
         parts = (low & mask, low >> np.uint64(32), (high & np.int64(0xFFFF_FFFF)), high >> 32)
         columns = [np.add.reduceat(part.astype(np.int64), starts).tolist() for part in parts]
-        sums[name] = [a + (b << 32) + (c << 64) + (d << 96) for a, b, c, d in zip(*columns, strict=True)]
+        whole = [a + (b << 32) + (c << 64) + (d << 96) for a, b, c, d in zip(*columns, strict=True)]
+        sums[name] = [value if count else None for value, count in zip(whole, held, strict=True)]
     return ordered[starts].tolist(), sums
 
 

@@ -237,6 +237,8 @@ def _check_sums(portions: Sequence[Portion], sealed: Sequence[Sealed | None], fi
     for portion in portions:
         for name, values in portion.sums.items():
             for commit, value in zip(portion.commits, values, strict=True):
+                if value is None:
+                    continue
                 sums = by_commit.setdefault(commit, {})
                 sums[name] = sums.get(name, 0) + value
                 totals[name] = totals.get(name, 0) + value
