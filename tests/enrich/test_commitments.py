@@ -82,8 +82,19 @@ def test_another_currency_is_taken_at_the_rate_of_the_first_day() -> None:
         commitment('amount = "1", currency = "EUR", period = "month"')
     with pytest.raises(TermsError, match="commitment begins before the first rate of EUR"):
         commitment('amount = "1", currency = "EUR", period = "month"', "from = 2025-12-31", rates)
-    stored = Terms.from_bytes(b'{"contracts":[{"commitment":{"amount":"1","currency":"EUR","period":"month"},"discount":"1","name":"old"}]}')
+    stored = Terms.from_bytes(
+        b'{"contracts":[{"commitment":{"amount":"1","currency":"EUR","period":"month"},"discount":"1","name":"old"}]}'
+    )
     assert stored.config.contracts[0].name == "old"  # those that an earlier release took are read for ever
+
+
+def test_the_first_day_is_meant_by_its_date_wherever_the_contract_is() -> None:
+    rates = '[[currencies]]\ncode = "EUR"\nusd = "1.10"\nfrom = 2026-01-01\n[[currencies]]\ncode = "EUR"\nusd = "1.20"\nfrom = 2026-04-01\n'
+    for zone in ("Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "UTC"):
+        said = f'amount = "10000", currency = "EUR", period = "quarter", tz = "{zone}"'
+        held = commitment(said, more=rates)  # the contract, its commitment and the first rate all begin on 1 January
+        periods = periods_of(held, ZoneInfo(zone), date(2026, 1, 1), date(2026, 6, 30))
+        assert [text_from_atto(committed_usd(held, period)) for period in periods] == ["11000", "12000"], zone
 
 
 @pytest.mark.parametrize(

@@ -164,10 +164,16 @@ def _ns(day: date, local: tzinfo) -> int:
 
 
 def committed_usd(commitment: Commitment, period: Period) -> int:
-    """What was promised for a period, in atto-USD at the exchange rate of its first day; a part of it by days."""
-    usd = next((usd for from_ns, to_ns, usd in commitment.usd if from_ns <= period.from_ns < to_ns), None)
+    """What was promised for a period, in atto-USD at the exchange rate of its first day; a part of it by days.
+
+    Rates are dated by days in UTC. So the day is taken by its date, and not by when it begins where the contract is: a rate from the
+    contract's first day is that day's, though it begins in Berlin while it is still the day before in UTC.
+    """
+    first = max(period.begin, commitment.first or period.begin)
+    at_ns = _ns(first, UTC)
+    usd = next((usd for from_ns, to_ns, usd in commitment.usd if from_ns <= at_ns < to_ns), None)
     if usd is None:
-        raise ValueError(f"{commitment.name}: no rate of {commitment.said.currency} on {period.begin}")
+        raise ValueError(f"{commitment.name}: no rate of {commitment.said.currency} on {first}")
     numerator, denominator = rational_from_text(product_text(commitment.said.amount, usd))
     days = (period.end - period.begin).days
     return divide_half_even(numerator * ATTO * period.days_held, denominator * days)
