@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import grpc
 
@@ -24,6 +24,8 @@ from spanledger.receiver.errors import MalformedRequest, TooLarge, UnsupportedEn
 from spanledger.receiver.journal import JournalUnavailable
 
 _log = logging.getLogger(__name__)
+STORE_SECONDS: Final = 1.0
+"""How old what the store says of a key may be: a second of the time within which a revoked one is refused is the store's."""
 _CACHE_SIZE = 4096
 _PLACES_MAX = 256
 _told: dict[tuple[str, str], int] = {}
@@ -126,7 +128,7 @@ class _Cached(NamedTuple):
 class Admission:
     """Checks keys and bounds what is in flight. Safe to use from many threads.
 
-    `find_key` and `has_keys` ask the store; answers are trusted for `key_cache_seconds`. Without any key everyone is let in
+    `find_key` and `has_keys` ask the store; answers are trusted within `key_cache_seconds`. Without any key everyone is let in
     as the default account, but only while every address is a loopback one.
     """
 
@@ -140,7 +142,7 @@ class Admission:
         self._find_key = find_key
         self._has_keys = has_keys
         self._clock = clock
-        self._cache_seconds = config.key_cache_seconds
+        self._cache_seconds = max(0.0, config.key_cache_seconds - STORE_SECONDS)
         self._open_allowed = config.is_loopback_only
         self._in_flight_max = config.max_in_flight_mib << 20
         self._lock = threading.Lock()
