@@ -87,10 +87,11 @@ def _jobs(data: Path, rng: random.Random, *, long: bool) -> list[tuple[str, int,
     store.close()
     for path in sorted(each for each in data.rglob("*") if each.is_file()):
         name = path.relative_to(data).as_posix()
+        is_data = name.split("/")[0] in TABLES
         if name.split("/")[0] in {"journal", "archive", "chain", "events", "spans"} and path.name != "durable":
-            if path.suffix == ".parquet" and name not in live:
+            if is_data and name not in live:
                 continue
-            step = _PARQUET_STEP_LONG if path.suffix == ".parquet" else 1
+            step = _PARQUET_STEP_LONG if is_data else 1
             every += [(name, offset, rng.randrange(8)) for offset in range(rng.randrange(step), path.stat().st_size, step)]
     if long:
         return every
