@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from spanledger.cli.errors import UsageMistake, UserError, describe, one_line
@@ -12,6 +14,7 @@ class _OddError(Exception):
     pass
 
 
+_METASTORE = "the metastore (meta.sqlite) cannot be used: {}; `spanledger verify` says what is sound"
 _DENIED = "Permission denied: /x; give this user access, or choose another folder with --data"
 
 
@@ -24,6 +27,9 @@ _DENIED = "Permission denied: /x; give this user access, or choose another folde
         (KeyboardInterrupt(), "interrupted", 130),
         (PermissionError(13, "Permission denied", "/x"), _DENIED, 1),
         (OSError(28, "No space left on device"), "No space left on device", 1),
+        (sqlite3.DatabaseError("file is not a database"), _METASTORE.format("file is not a database"), 1),
+        (sqlite3.OperationalError("database is locked"), _METASTORE.format("database is locked"), 1),
+        (sqlite3.IntegrityError("x"), "internal error: IntegrityError: x; SPANLEDGER_DEBUG=1 shows where", 1),  # a mistake of ours
         (_OddError("what?\nno"), "internal error: _OddError: what? no; SPANLEDGER_DEBUG=1 shows where", 1),
     ],
 )

@@ -91,6 +91,13 @@ def test_shared_work_shows_every_share(tmp_path: Path) -> None:
     text = spanledger("explain", "--data", tmp_path / "data", f"{1:016x}").out
     assert "share of acme:" in text
     assert "together 0.00021 USD" in text
+    # 1,000 tokens are 667 and 333; their cost is 2/3 and 1/3 of 0.00015, and no equation is written that is not one
+    assert "input_tokens: 2/3 of the call's, at 0.15 / 1,000,000 (667 of them) = 0.0001 USD" in text
+    assert "input_tokens: 1/3 of the call's, at 0.15 / 1,000,000 (333 of them) = 0.00005 USD" in text
+    halves = chat(2, 2, None, attributes={"spanledger.allocation": '{"acme": 1, "globex": 1}'})
+    (tmp_path / "b.pb").write_bytes(as_protobuf(halves))
+    assert spanledger("ingest", "--data", tmp_path / "data", tmp_path / "b.pb").code == 0
+    assert "input_tokens: 500 * 0.15 / 1,000,000 = 0.000075 USD" in spanledger("explain", "--data", tmp_path / "data", f"{2:016x}").out
 
 
 def test_a_cell_adds_up_to_the_reports_figure(data: Path) -> None:
@@ -158,6 +165,17 @@ def test_the_place_in_the_hash_chain_is_named(data: Path) -> None:
     evidence = json.loads(spanledger("explain", "--data", data, "chatcmpl-1-3", "--format", "json").out)["evidence"]
     assert evidence["proof"].startswith("record ")
     assert "spanledger prove" in evidence["proof"]
+
+
+def test_every_correction_has_its_own_place_in_the_hash_chain(tmp_path: Path) -> None:
+    for name, body in (("a", chat(1, 2, None, parent=1)), ("b", span(1, 1, {"tenant.id": "acme"}))):
+        (tmp_path / f"{name}.pb").write_bytes(as_protobuf(body))
+        assert spanledger("ingest", "--data", tmp_path / "data", tmp_path / f"{name}.pb").code == 0
+    document = json.loads(spanledger("explain", "--data", tmp_path / "data", f"{2:016x}", "--format", "json").out)
+    places = [(entry["event_id"], entry["proof"]) for entry in document["history"]]
+    assert [proof.partition(" of")[0] for _, proof in places] == ["record 1", "record 2", "record 2"]
+    assert all(f"`spanledger prove {event_id}`" in proof for event_id, proof in places)
+    assert "      record 2 of the hash chain (commit 2)\n" in spanledger("explain", "--data", tmp_path / "data", f"{2:016x}").out
 
 
 def test_adjustments_go_with_the_charge_that_is_reversed() -> None:

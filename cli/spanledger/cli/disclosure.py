@@ -16,7 +16,7 @@ _IDENTITY = (
 _PAYER = ("tenant", "share", "user", "session", "workflow", "agent", "feature", "environment")
 _PART = ("event_id", "tenant", "share", "customer_price_usd", "billable", "customer_note")
 _LINE = ("unit", "quantity", "amount", "per", "customer_price_usd", "arithmetic", "agreed", "effective_from", "effective_to")
-_BOOKED = ("booked", "kind", "event_id", "ref_event_id", "customer_price_usd", "reason")
+_BOOKED = ("booked", "kind", "event_id", "ref_event_id", "customer_price_usd", "reason", "proof")
 _EVIDENCE = ("received", "prompt_hmac", "proof")
 _TOTALS = (
     *("calls", "entries", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens"),

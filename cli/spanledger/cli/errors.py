@@ -12,6 +12,8 @@ EXIT_FINDINGS = 3
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 _LINE_MAX = 600
+_METASTORE_ERRORS = ("DatabaseError", "OperationalError")
+"""SQLite's for a damaged, locked or full file; its others are mistakes of ours. By name: most commands need no SQLite, nor load it."""
 
 
 class UserError(Exception):
@@ -51,6 +53,8 @@ def describe(error: BaseException) -> tuple[str, int]:
     if module.split(".")[0].strip("_") == "duckdb":
         return one_line(f"the query failed: {error}"), EXIT_FAILURE
     kind = type(error).__name__
+    if module == "sqlite3" and kind in _METASTORE_ERRORS:
+        return one_line(f"the metastore (meta.sqlite) cannot be used: {error}; `spanledger verify` says what is sound"), EXIT_FAILURE
     return one_line(f"internal error: {kind}: {error}; SPANLEDGER_DEBUG=1 shows where"), EXIT_FAILURE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -111,7 +112,7 @@ def explain_charge(
         "usage": _usage(charges),
         "price": _price(parts, find_rate, find_customer_lines),
         "suppressed": [_suppressed(span_id, spans) for span_id in entry["suppressed_span_ids"]],
-        "history": [_booked(each, runs) for each in history],
+        "history": [{**_booked(each, runs), "proof": find_place(each)} for each in history],
         "evidence": {**_evidence(entry), "proof": find_place(entry)},
     }
 
@@ -222,8 +223,16 @@ def _line(line: Entry, rate: RateInfo | None, entry: Entry) -> dict[str, Any]:
         "effective_to": rate.effective_to if rate else None,
         "catalog": entry["catalog_id"],
         "listed_in": rate.listed_in if rate else None,
-        "arithmetic": f"{line['quantity']:,} * {line['amount']} / {line['per']:,} = {line['cost_usd']}",
+        "arithmetic": _arithmetic(line, entry["split_weight"]),
     }
+
+
+def _arithmetic(line: Entry, share: str | None) -> str:
+    """How a line's cost comes about. A share has whole units and its part of the whole cost, which these units alone need not come to."""
+    cost, rate = line["cost_usd"], f"{line['amount']} / {line['per']:,}"
+    if share is not None and Fraction(line["quantity"]) * Fraction(line["amount"]) / line["per"] != Fraction(cost):
+        return f"{share} of the call's, at {rate} ({line['quantity']:,} of them) = {cost}"
+    return f"{line['quantity']:,} * {rate} = {cost}"
 
 
 def total(costs: Iterable[str]) -> str | None:

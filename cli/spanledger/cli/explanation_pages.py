@@ -149,7 +149,8 @@ def _booked(entry: Document, *, customer: bool) -> Item:
     run = entry.get("run")
     by = [f"run {run}" if run else None, f"by {entry['actor']}" if entry.get("actor") else None, entry.get("run_reason")]
     catalog = f"prices {entry['catalog']}" if run and entry.get("catalog") else None
-    note = ", ".join(each for each in (*by, catalog) if each)
+    place = (entry.get("proof") or "").partition(";")[0]  # how to get the proof is said once, under Evidence
+    note = ", ".join(each for each in (*by, catalog, place) if each)
     return Item(f"{entry['booked']} {entry['kind']} {entry['event_id']} {amount}{payer}{why}", note or None)
 
 
