@@ -42,10 +42,10 @@ HOSTILE = (*PATHS, *SQL, *FORMULAS, *TERMINAL, *MARKUP)
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _FORMULA = re.compile(r"^\s*[=+\-@\t\r]")
+_DATE = r"event_date=\d{4}-\d\d-\d\d"
 _OURS = re.compile(
     r"(meta\.sqlite(-wal|-shm)?|lock|secret|server\.lock|journal|journal/(\d{20}\.seg|durable)|chain|chain/[a-z0-9.-]+|tmp"
-    r"|(events|spans)|(events|spans)/event_date=\d{4}-\d\d-\d\d|(events|spans)/event_date=\d{4}-\d\d-\d\d/[a-z0-9-]+\.parquet"
-    r"|(events|spans)/_[a-z-]+\.parquet)"
+    rf"|(events|spans)(/{_DATE})?|(events|spans)(/{_DATE})?/[a-z0-9_-]+\.(parquet|ledger))"
 )
 FIELDS = {
     "user.id": "user",

@@ -272,8 +272,9 @@ def contents(data_dir: Path) -> Iterator[tuple[str, bytes]]:
         yield f"the name of {name}", name.encode()
         if not path.is_file():
             continue
-        yield name, path.read_bytes()
-        if path.suffix == ".parquet":
+        whole = path.read_bytes()
+        yield name, whole
+        if whole.startswith(b"PAR1"):
             yield f"{name} (unpacked)", repr(pq.ParquetFile(path).read().to_pylist()).encode() + _raw_columns(path)
     for stored in read_all(data_dir / "archive", data_dir / "journal"):
         yield f"the request at {stored.position}", repr(stored.record._replace(request=b"")).encode() + stored.record.request
