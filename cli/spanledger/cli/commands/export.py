@@ -49,6 +49,9 @@ def export(
         str, typer.Option(metavar="COLUMN", help="For billing systems: customer_price_usd, or cost_usd.")
     ] = "customer_price_usd",
     authority: Annotated[str, typer.Option(metavar="NAME", help="For billing systems: the account whose tenants are billed.")] = "default",
+    check: Annotated[
+        bool, typer.Option("--check", help="For FOCUS: hold the rows against its rules, and export nothing where one is broken.")
+    ] = False,
     *,
     chosen: Chosen,
 ) -> None:
@@ -69,5 +72,7 @@ def export(
     from spanledger.cli.exporting import export_to, request_for
 
     billed = (authority, amount, meter)
-    request = request_for(shape, form and form.value, since_last=since_last, file_bytes=file_mb << 20, filters=chosen, billed=billed)
+    request = request_for(
+        shape, form and form.value, since_last=since_last, file_bytes=file_mb << 20, filters=chosen, billed=billed, check=check
+    )
     export_to(options.existing_data(data), to, request)

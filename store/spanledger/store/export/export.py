@@ -18,6 +18,7 @@ from spanledger.store.beside import HeldLease
 from spanledger.store.conditions import NO_FILTERS, Filters, conditions, dimension
 from spanledger.store.days import day_text
 from spanledger.store.export.billing import SYSTEMS, Selection, bill_payload, bills
+from spanledger.store.export.focus_check import check_rows, told, version_of
 from spanledger.store.export.manifests import Increment, Written, begin, finish, last_increment, pending_increment, pending_path
 from spanledger.store.export.shapes import Shape
 from spanledger.store.export.targets import ExportError, Target
@@ -48,7 +49,10 @@ class Exported(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is to be exported: `since_last` goes on where the target's last increment ended; `filters` hold for all of a target's."""
+    """What is to be exported: `since_last` goes on where the target's last increment ended; `filters` hold for all of a target's.
+
+    `is_checked`: rows of FOCUS are held against its rules, and none is exported where one breaks them.
+    """
 
     shape: Shape
     form: str
@@ -56,6 +60,7 @@ class Request(NamedTuple):
     filters: Filters = NO_FILTERS
     file_bytes: int = FILE_BYTES
     bill: Selection | None = None
+    is_checked: bool = False
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -236,6 +241,11 @@ def _day_files(job: _Job, day: int, connection: duckdb.DuckDBPyConnection) -> tu
     ((cost,),) = connection.execute(f"SELECT sum(cost_usd) FROM {chosen} AS chosen", where.values).fetchall()  # noqa: S608 - as above
     if shape.prepare is not None:
         shape.prepare(connection, job.ledger, chosen, where.values)
+    version = version_of(shape.name)
+    if job.request.is_checked and version is not None:
+        broken = check_rows(connection, version, f"({shape.select(chosen)}) AS checked", where.values)
+        if broken:
+            raise ExportError(f"rows of {day_text(day)} break rules of FOCUS {version}: {told(broken)}")
     rows = connection.sql(rows_sql(shape, job.request.form, chosen), params=where.values)
     return list(_write_parts(job, _folder(job, day), iter(rows.to_arrow_reader(_BATCH_ROWS)))), cost
 
@@ -295,6 +305,16 @@ def _sum(one: Exported, other: Exported) -> Exported:
 def billing_shape(system: str) -> Shape:
     """What stands for a billing system's events where a shape is asked for: they have no columns, but a system's own form."""
     return Shape(system, 1, SYSTEMS[system].doc, (), "", "")
+
+
+def unpriced_charges(ledger: Ledger, request: Request, first: int, last: int) -> int:
+    """How many charges of these entries, less reversals, have no price: FOCUS has no rows for them."""
+    where = conditions(EVERYTHING, request.filters)
+    where.add("entry_number BETWEEN $first AND $last AND cost_usd IS NULL", first=first, last=last)
+    with entries_of(ledger, ledger.metastore.live_files("events", after_entry=first - 1)) as connection:
+        net = "sum(CASE kind WHEN 'charge' THEN 1 WHEN 'reversal' THEN -1 ELSE 0 END)"
+        ((count,),) = connection.execute(f"SELECT coalesce({net}, 0) FROM entries WHERE {where.sql}", where.values).fetchall()  # noqa: S608 - allow-listed names, bound values
+    return int(count)
 
 
 def _total(costs: Iterable[Decimal | None]) -> Decimal | None:

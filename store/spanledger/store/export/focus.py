@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from spanledger.enrich.commitments import SHORTFALL
+from spanledger.enrich.commitments import COMMITMENT_BASIS, PURCHASE
 from spanledger.store.export.focus_names import maker, measured_in, meter, seller
 from spanledger.store.export.list_lines import add_list_lines
 from spanledger.store.export.shapes import ExportColumn, ExportType, Shape
@@ -19,16 +19,21 @@ from spanledger.store.ledger import Ledger
 if TYPE_CHECKING:
     import duckdb
 
+DIFFERENCE: Final = "difference"
+"""The unit of a correction that changes sums but no line."""
 _LATE_NS: Final = 86_400_000_000_000
 _MONTH: Final = "date_trunc('month', make_timestamp({} // 1000))"
 _IS_LATE: Final = f"(booked_ns >= epoch_us({_MONTH.format('start_ns')} + INTERVAL 1 MONTH) * 1000 + {_LATE_NS})"
 _PERIOD: Final = f"CASE WHEN {_IS_LATE} THEN {_MONTH.format('booked_ns')} ELSE {_MONTH.format('start_ns')} END"
-_CATEGORY: Final = f"CASE WHEN reason = '{SHORTFALL}' THEN 'Purchase' WHEN kind = 'adjustment' THEN 'Adjustment' ELSE 'Usage' END"
+_IS_PURCHASE: Final = f"starts_with(usage_basis, '{COMMITMENT_BASIS}')"
+_CATEGORY: Final = f"CASE WHEN {_IS_PURCHASE} THEN '{PURCHASE}' WHEN kind = 'adjustment' THEN 'Adjustment' ELSE 'Usage' END"
 _MODEL: Final = "coalesce(response_model, request_model)"
 _CONTEXT: Final = "concat_ws('/', service_tier, region)"
 _PER_QUANTITY: Final = (
     "CAST(CAST(CAST(line.quantity AS HUGEINT) * 1000000000 // {} AS DECIMAL(28, 0)) * 0.000000001::DECIMAL(10, 9) AS DECIMAL(38, 18))"
 )
+"""To nine decimals: what `per` divides without a rest in powers of ten is exact."""
+_PRICING_QUANTITY: Final = f"coalesce(list_line.quantity, {_PER_QUANTITY.format('line.per')})"
 _UNIT_PRICE: Final = "TRY_CAST({} AS DECIMAL(38, 18))"
 _PRICING_UNIT: Final = (
     "CASE WHEN line.per = unit_scale THEN consumed_unit ELSE (CASE WHEN line.per % unit_scale = 0"
@@ -48,19 +53,21 @@ _BOTH: Final[tuple[_Row, ...]] = (
     ("BilledCost", "money", False, "What the provider bills for the line.", "line.cost_usd"),
     ("BillingAccountId", "text", False, "The account at the provider where spans name it, else the provider.",
      "coalesce(provider_account, provider, 'unknown')"),
-    ("BillingAccountName", "text", True, "The account at the provider, where spans name it.", "provider_account"),
+    ("BillingAccountName", "text", True, "The account at the provider where spans name it, else the seller.",
+     "coalesce(provider_account, seller_name)"),
     ("BillingAccountType", "text", True, "What kind of account that is.", "'Organization'"),
     ("BillingCurrency", "text", False, "USD.", "currency"),
     ("BillingPeriodEnd", "timestamp", False, "The first moment of the next month, UTC.", f"{_PERIOD} + INTERVAL 1 MONTH"),
     ("BillingPeriodStart", "timestamp", False, "The month of the call; of a correction of a closed month, that of its booking.", _PERIOD),
     ("CapacityReservationId", "text", True, "None.", "NULL"),
     ("CapacityReservationStatus", "text", True, "None.", "NULL"),
-    ("ChargeCategory", "text", False, "Usage; Adjustment for re-pricings; Purchase for what a commitment fell short.", _CATEGORY),
+    ("ChargeCategory", "text", False, "Usage; Adjustment for re-pricings; Purchase for what a commitment asks for beside.",
+     _CATEGORY),
     ("ChargeClass", "text", True, "Correction where a closed month is corrected.", f"CASE WHEN {_IS_LATE} THEN 'Correction' END"),
     ("ChargeDescription", "text", True, "Model, meter and tier.",
      f"concat_ws(' ', coalesce({_MODEL}, tool_name, cost_surface), sku_meter, service_tier)"),
-    ("ChargeFrequency", "text", True, "Usage-Based; One-Time for purchases.",
-     f"CASE WHEN reason = '{SHORTFALL}' THEN 'One-Time' ELSE 'Usage-Based' END"),
+    ("ChargeFrequency", "text", True, "Usage-Based; One-Time for purchases: each is of one period of a commitment.",
+     f"CASE WHEN {_IS_PURCHASE} THEN 'One-Time' ELSE 'Usage-Based' END"),
     ("ChargePeriodEnd", "timestamp", False, "End of the call, UTC; a microsecond after its start at the least.",
      "make_timestamp(greatest(end_ns // 1000, start_ns // 1000 + 1))"),
     ("ChargePeriodStart", "timestamp", False, "Start of the call, UTC.", "make_timestamp(start_ns // 1000)"),
@@ -79,7 +86,8 @@ _BOTH: Final[tuple[_Row, ...]] = (
     ("EffectiveCost", "money", False, "What the line costs the company.", "line.cost_usd"),
     ("InvoiceId", "text", True, "Not known to the ledger.", "NULL"),
     ("InvoiceIssuerName", "text", False, "Who sells the call.", "seller_name"),
-    ("ListCost", "money", False, "The cost at list prices.", "coalesce(list_line.list_cost_usd, line.cost_usd)"),
+    ("ListCost", "money", False, "The cost at list prices; where there are none, at what was paid.",
+     "coalesce(list_line.at_list_usd, CASE WHEN line.quantity IS NULL THEN list_cost_usd END, line.cost_usd)"),
     ("ListUnitPrice", "decimal", True, "The list price of a PricingUnit.",
      f"CASE WHEN list_line.entry IS NULL THEN {_UNIT_PRICE.format('line.amount')} ELSE {_UNIT_PRICE.format('list_line.amount')} END"),
     ("PricingCategory", "text", True, "Standard.", f"CASE WHEN {_CATEGORY} <> 'Adjustment' THEN 'Standard' END"),
@@ -88,16 +96,18 @@ _BOTH: Final[tuple[_Row, ...]] = (
     ("PricingCurrencyEffectiveCost", "money", True, "As EffectiveCost.", "line.cost_usd"),
     ("PricingCurrencyListUnitPrice", "decimal", True, "As ListUnitPrice.",
      f"CASE WHEN list_line.entry IS NULL THEN {_UNIT_PRICE.format('line.amount')} ELSE {_UNIT_PRICE.format('list_line.amount')} END"),
-    ("PricingQuantity", "decimal", True, "How much was priced, in PricingUnit.", _PER_QUANTITY.format("line.per")),
-    ("PricingUnit", "text", True, "What the unit prices are for: 1000000 Tokens, Requests, …", _PRICING_UNIT),
+    ("PricingQuantity", "decimal", True, "How much was priced, in PricingUnit.", _PRICING_QUANTITY),
+    ("PricingUnit", "text", True, "What the unit prices are for: 1000000 Tokens, Requests, …",
+     f"CASE WHEN line.quantity IS NOT NULL THEN {_PRICING_UNIT} END"),
     ("RegionId", "text", True, "The provider's region, where spans name it.", "region"),
     ("RegionName", "text", True, "As RegionId.", "region"),
     ("ResourceId", "text", True, "The model asked for (a deployment or profile, where that is its name).", "request_model"),
-    ("ResourceName", "text", True, "As ResourceId.", "request_model"),
+    ("ResourceName", "text", True, "None: models have no name beside their id.", "NULL"),
     ("ResourceType", "text", True, "Model.", "CASE WHEN request_model IS NOT NULL THEN 'Model' END"),
     ("ServiceCategory", "text", False, "AI and Machine Learning; Compute for own infrastructure.",
      "CASE WHEN cost_surface = 'compute' THEN 'Compute' ELSE 'AI and Machine Learning' END"),
-    ("ServiceName", "text", False, "The provider's service.", "seller_service"),
+    ("ServiceName", "text", False, "The provider's service.",
+     "CASE WHEN cost_surface = 'compute' THEN seller_service || ' (compute)' ELSE seller_service END"),
     ("ServiceSubcategory", "text", False, "Generative AI.",
      "CASE WHEN cost_surface = 'compute' THEN 'Other (Compute)' ELSE 'Generative AI' END"),
     ("SkuId", "text", True, "Provider, model and unit.", _SKU),
@@ -105,7 +115,8 @@ _BOTH: Final[tuple[_Row, ...]] = (
     ("SkuPriceDetails", "json", True, "What the price was for: developer, model, token type, tier.",
      "CAST(json_object('x_ModelDeveloper', model_maker, 'x_ModelId', " + _MODEL + ", 'x_TokenType', line.unit,"
      " 'x_ServiceTier', service_tier) AS VARCHAR)"),
-    ("SkuPriceId", "text", True, "SkuId with the context of the price.", f"concat_ws('/', {_SKU}, nullif({_CONTEXT}, ''), line.rate_id)"),
+    ("SkuPriceId", "text", True, "SkuId, the context of the price, and the rate: that of the list, which no contract changes.",
+     f"concat_ws('/', {_SKU}, nullif({_CONTEXT}, ''), coalesce(list_line.rate_id, line.rate_id))"),
     ("SubAccountId", "text", True, "Not known to the ledger: tenants are in x_TenantId.", "NULL"),
     ("SubAccountName", "text", True, "None.", "NULL"),
     ("SubAccountType", "text", True, "None.", "NULL"),
@@ -142,6 +153,7 @@ _ONLY_1_4: Final[tuple[_Row, ...]] = (
     ("ServiceProviderName", "text", False, "Who sells the call.", "seller_name"),
     ("HostProviderName", "text", False, "Where it runs.", "seller_host"),
     ("InvoiceDetailId", "text", True, "Not known to the ledger.", "NULL"),
+    ("CommitmentProgramEligibilityDetails", "json", True, "Not known to the ledger.", "NULL"),
     ("ContractApplied", "json", True, "None.", "NULL"),
     ("AllocatedMethodId", "text", True, "None.", "NULL"),
     ("AllocatedMethodDetails", "json", True, "None.", "NULL"),
@@ -150,9 +162,16 @@ _ONLY_1_4: Final[tuple[_Row, ...]] = (
     ("AllocatedTags", "json", True, "None.", "NULL"),
 )
 
+_PRICED_LINES: Final = (
+    f"CASE WHEN len(lines) = 0 AND (coalesce(cost_usd, 0) <> 0 OR coalesce(list_cost_usd, 0) <> 0) THEN [{{{{unit: '{DIFFERENCE}',"
+    f" quantity: NULL::BIGINT, rate_id: '{DIFFERENCE}', amount: NULL::VARCHAR, per: 1::BIGINT,"
+    " cost_usd: coalesce(cost_usd, 0)::DECIMAL(38, 18)}}] ELSE lines END"
+)
+"""Corrections can change sums and leave no line, such as one that takes list prices back: that is a row without quantities."""
 _SOURCE: Final = (
-    "(SELECT entry.*, entry.lines[entry.line_index] AS line FROM"  # noqa: S608 - our own names
-    " (SELECT *, unnest(range(1, len(lines) + 1)) AS line_index FROM {entries}) AS entry) AS found"
+    "(SELECT entry.*, entry.priced_lines[entry.line_index] AS line FROM"  # noqa: S608 - our own names
+    " (SELECT *, unnest(range(1, len(priced_lines) + 1)) AS line_index FROM (SELECT *, " + _PRICED_LINES + " AS priced_lines"
+    " FROM {entries}) AS priced) AS entry) AS found"
     " LEFT JOIN list_lines AS list_line ON list_line.entry = entry_number AND list_line.number = line_index"
     " LEFT JOIN focus_units ON focus_units.unit = line.unit"
     " LEFT JOIN focus_models ON focus_models.of_provider IS NOT DISTINCT FROM provider"
@@ -166,10 +185,8 @@ def _prepare(connection: duckdb.DuckDBPyConnection, ledger: Ledger, chosen: str,
         "CREATE OR REPLACE TEMP TABLE focus_units (unit VARCHAR, consumed_unit VARCHAR, unit_scale BIGINT, sku_meter VARCHAR)"
     )
     units = connection.execute(f"SELECT DISTINCT unnest(lines).unit FROM {chosen} AS entries", bound).fetchall()  # noqa: S608 - our own text
-    if units:
-        connection.executemany(
-            "INSERT INTO focus_units VALUES (?, ?, ?, ?)", [(unit, *measured_in(unit), meter(unit)) for (unit,) in units]
-        )
+    named = [(unit, *measured_in(unit), meter(unit)) for unit in sorted({DIFFERENCE, *(unit for (unit,) in units)})]
+    connection.executemany("INSERT INTO focus_units VALUES (?, ?, ?, ?)", named)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE focus_models (of_provider VARCHAR, of_model VARCHAR, seller_name VARCHAR, seller_host VARCHAR,"
         " seller_service VARCHAR, model_maker VARCHAR)"
@@ -184,7 +201,9 @@ def _prepare(connection: duckdb.DuckDBPyConnection, ledger: Ledger, chosen: str,
 
 
 def _shape(name: str, doc: str, rows: tuple[_Row, ...]) -> Shape:
-    columns = tuple(ExportColumn(*row) for row in (*sorted(rows), *_OWN))
+    typed = {"decimal": "CAST(NULL AS DECIMAL(38, 18))", "text": "CAST(NULL AS VARCHAR)", "json": "CAST(NULL AS VARCHAR)"}
+    named = (ExportColumn(*row) for row in (*sorted(rows), *_OWN))
+    columns = tuple(column._replace(sql=typed[column.type]) if column.sql == "NULL" else column for column in named)
     return Shape(name, 1, doc, columns, _SOURCE, "entry_number, line_index", prepare=_prepare)
 
 
