@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from spanledger.store.compact import Compactor
 from spanledger.store.config import StoreConfig
 from spanledger.store.errors import StoreError
 from spanledger.store.ledger import Ledger
-from spanledger.store.query import live_files, snapshot
+from spanledger.store.query import EVERYTHING, live_files, snapshot
+from spanledger.store.reports import report
 from spanledger.store.schema import EVENT_FIELDS, SPAN_FIELDS
 from tests.store.samples import DAY_NS, NOON, event, reading
 
@@ -51,6 +54,26 @@ def test_span_files_from_before_a_column_came_are_read_beside_newer_ones(tmp_pat
         ledger.commit([], [linked], position=2, open_position=0, booked_ns=NOON)
         assert sorted(found for _, found in links() if found) == [[f"{(b't' * 16).hex()}:{(b's' * 8).hex()}"]]
         assert len(links()) == 2
+
+
+def test_event_files_from_before_a_column_came_are_read_beside_newer_ones(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+
+        def runs() -> list[tuple[object, ...]]:
+            with snapshot(ledger) as connection:
+                return connection.execute("SELECT entry_number, run_id, cost_usd FROM entries ORDER BY entry_number").fetchall()
+
+        ledger.commit([event(1), event(2, start_ns=NOON - DAY_NS)], [], position=1, open_position=0, booked_ns=NOON)
+        for path in [tmp_path / file.path for file in live_files(ledger, EVERYTHING, spans=False)[0]]:
+            pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["run_id"]), path)
+        cost = Decimal("0.0125")
+        assert runs() == [(1, None, cost), (2, None, cost)]  # old files alone
+        ledger.commit([event(3, run_id="rp1-x")], [], position=2, open_position=0, booked_ns=NOON)
+        assert runs() == [(1, None, cost), (2, None, cost), (3, "rp1-x", cost)]
+        [row] = report(ledger, ("run",), filters={"run": "rp1-x"}).rows
+        assert row[0] == "rp1-x"
+        Compactor(tmp_path, StoreConfig(compact_files_min=2)).run(NOON + 2 * DAY_NS)
+        assert runs() == [(1, None, cost), (2, None, cost), (3, "rp1-x", cost)]
 
 
 def test_files_outside_of_the_window_are_not_opened(tmp_path: Path) -> None:

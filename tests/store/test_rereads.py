@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanledger.enrich.links import link_keys
@@ -132,6 +132,7 @@ def test_rows_say_in_which_replay_they_came() -> None:
 ROWS = st.lists(st.tuples(st.integers(0, 6), st.none() | st.builds(Reread, st.integers(1, 3), st.integers(0, 7))), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_dropping_and_passing_over_agree_in_any_order(rows: list[tuple[int, Reread | None]]) -> None:
     wanted = sorted(standing([((position, reread), position, reread) for position, reread in rows]), key=repr)

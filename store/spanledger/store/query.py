@@ -98,10 +98,13 @@ def _add_view(connection: duckdb.DuckDBPyConnection, ledger: Ledger, name: str, 
     if files:
         paths = [str((ledger.data_dir / file.path).resolve()) for file in files]
         # Hive partitioning is off: a folder above ours may be called kind=x, and would take the place of the column.
-        # Spans gained columns: older files lack them, and a column that all files lack is NULL.
-        grown = fields is SPAN_FIELDS
-        files_of_it = connection.read_parquet(paths, hive_partitioning=False, filename=True, union_by_name=grown)
-        there = set(files_of_it.columns) if grown else {field.name for field in fields}
+        files_of_it = connection.read_parquet(paths, hive_partitioning=False, filename=True)
+        there = set(files_of_it.columns)  # those of the first file, which is the oldest
+        if not there.issuperset(field.name for field in fields):
+            # Tables gain columns: files from before lack them, and a column that all files lack is NULL. DuckDB then reads the end of
+            # every file at once, which takes three times as long, so not where the oldest has all of them.
+            files_of_it = connection.read_parquet(paths, hive_partitioning=False, filename=True, union_by_name=True)
+            there = set(files_of_it.columns)
         columns = ", ".join(field.name if field.name in there else f"NULL::{SQL_TYPES[field.type]} AS {field.name}" for field in fields)
         files_of_it.project(f"{columns}, {_EVENT_DATE} AS event_date").create_view(name)
     else:
