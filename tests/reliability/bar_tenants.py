@@ -160,7 +160,7 @@ def _try(seed: int, counts: dict[str, int], folder: Path) -> Figures:
     asking = make_key(data, "--tenant", ACME, "--scope", "read")
     spanledger("tenants", "set", f"{marker}-tenant", "plan=pro", f"{marker}=x", "--data", data)
     spanledger("tenants", "set", ACME, "plan=free", f"parent={marker}-holding", "--data", data)
-    server = Server(data)
+    server = Server(data, env={"SPANLEDGER_ENRICH__SETTLE__AGGREGATE_WAIT_SECONDS": "1"})
     try:
         populate(server, keys, marker, rng)
         booked = settle(server, data, _ENTRIES_LEAST)
