@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -16,8 +17,9 @@ from spanledger.enrich.book import reversal
 from spanledger.enrich.events import CostEvent
 from spanledger.store.compact import Compactor
 from spanledger.store.config import StoreConfig
+from spanledger.store.errors import LedgerBusyError
 from spanledger.store.export.every import SHAPES, shape_named
-from spanledger.store.export.export import Exported, Request, export
+from spanledger.store.export.export import Exported, Request, export, ledger_id
 from spanledger.store.export.targets import ExportError, FolderTarget, ObjectTarget, Target, target_of
 from spanledger.store.ledger import Ledger
 from tests.store.samples import DAY_NS, NOON, event
@@ -203,6 +205,106 @@ def test_without_the_pending_note_a_cut_off_export_would_double(ledger: Ledger, 
     correct(ledger)
     run(ledger, FolderTarget(tmp_path / "out"), since_last=True)
     assert len(rows(tmp_path / "out", "events", "entry_number")) > 5
+
+
+def test_what_a_cut_off_attempt_left_at_other_sizes_is_removed(ledger: Ledger, tmp_path: Path) -> None:
+    """Files of a row group each are begun; made again with larger files it is one, and the others' rows would be there twice."""
+    book(ledger, *(event(number) for number in range(10, 10 + 35_000)))
+    with pytest.raises(_Cut):
+        run(ledger, CutTarget(tmp_path / "out", 3, after=True), "lines", file_bytes=1, since_last=True)
+    assert len(list((tmp_path / "out/lines").rglob("part-*.parquet"))) == 2
+    done = run(ledger, FolderTarget(tmp_path / "out"), "lines", since_last=True)
+    assert len(list((tmp_path / "out/lines").rglob("part-*.parquet"))) == done.files == 2  # a day each
+    assert rows(tmp_path / "out", "lines", "count(DISTINCT entry_number)") == [(35_003,)]
+    assert rows(tmp_path / "out", "lines", "count(*)") == [(2 * 35_003,)]
+
+
+def test_two_exporters_of_one_ledger_take_turns(ledger: Ledger, tmp_path: Path) -> None:
+    """The same place, however it is written; another shape is another place."""
+
+    class Nested(FolderTarget):
+        def write(self, path: str) -> Any:
+            with pytest.raises(LedgerBusyError, match="exporting events to"):
+                run(ledger, FolderTarget(tmp_path / "x/../out"), since_last=True)
+            run(ledger, FolderTarget(tmp_path / "out"), "hourly", since_last=True)
+            return super().write(path)
+
+    run(ledger, Nested(tmp_path / "out"), since_last=True)
+    assert len(rows(tmp_path / "out", "events", "entry_number")) == 3
+
+
+def test_an_exporter_elsewhere_is_noticed_before_anything_is_there_twice(ledger: Ledger, tmp_path: Path) -> None:
+    """A copy of the ledger on another machine, which the lease does not know of, exports meanwhile."""
+    ledger_id(ledger)
+    shutil.copytree(ledger.data_dir, tmp_path / "copy")
+
+    class Meanwhile(FolderTarget):
+        def write(self, path: str) -> Any:
+            if "event_date" in path and not self.names("events/event_date=2026-11-21"):
+                with Ledger.open(tmp_path / "copy", read_only=True) as copy:
+                    run(copy, FolderTarget(tmp_path / "out"), since_last=True)
+            return super().write(path)
+
+    with pytest.raises(ExportError, match="at the same time"):
+        run(ledger, Meanwhile(tmp_path / "out"), since_last=True)
+    assert len(rows(tmp_path / "out", "events", "entry_number")) == 3
+
+
+def test_an_older_copy_does_not_forget_what_was_begun(ledger: Ledger, tmp_path: Path) -> None:
+    ledger_id(ledger)
+    shutil.copytree(ledger.data_dir, tmp_path / "copy")
+    correct(ledger)
+    with pytest.raises(_Cut):
+        run(ledger, CutTarget(tmp_path / "out", 3, after=True), since_last=True)
+    with Ledger.open(tmp_path / "copy", read_only=True) as copy, pytest.raises(ExportError, match="older copy"):
+        run(copy, FolderTarget(tmp_path / "out"), since_last=True)
+    run(ledger, FolderTarget(tmp_path / "out"), since_last=True)
+    assert len(rows(tmp_path / "out", "events", "entry_number")) == 5
+
+
+def test_compaction_between_two_days_takes_no_file_away(ledger: Ledger, tmp_path: Path) -> None:
+    """Every file is merged and the old ones deleted at once, as after a grace that an export outlasts."""
+    book(ledger, event(20), event(21, start_ns=NOON + DAY_NS, end_ns=NOON + DAY_NS + 1))
+    config = StoreConfig(compact_files_min=2, compact_grace_seconds=0)
+
+    class Compacting(FolderTarget):
+        def write(self, path: str) -> Any:
+            Compactor(ledger.data_dir, config).run(NOON + DAY_NS)
+            Compactor(ledger.data_dir, config).run(NOON + DAY_NS + 1)
+            return super().write(path)
+
+    run(ledger, Compacting(tmp_path / "out"), since_last=True)
+    assert sorted(rows(tmp_path / "out", "events", "entry_number")) == [(1,), (2,), (3,), (4,), (5,)]
+
+
+def test_an_increment_opens_no_file_of_before(ledger: Ledger, tmp_path: Path) -> None:
+    run(ledger, FolderTarget(tmp_path), since_last=True)
+    for file in ledger.metastore.live_files("events"):
+        (ledger.data_dir / file.path).unlink()
+    correct(ledger)
+    assert run(ledger, FolderTarget(tmp_path), since_last=True).rows == 2
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_lines_of_text_are_in_the_order_of_booking(ledger: Ledger, tmp_path: Path, form: str) -> None:
+    book(ledger, *(event(number) for number in range(10, 10 + 35_000)))
+    run(ledger, FolderTarget(tmp_path), "lines", form=form)
+    text = next((tmp_path / "lines/event_date=2026-11-21").glob(f"*.{form}")).read_text().splitlines()
+    numbers = [int(json.loads(line)["entry_number"] if form == "jsonl" else line.split(",", 1)[0]) for line in text[form == "csv" :]]
+    assert numbers == sorted(numbers)
+    assert len(numbers) == 2 * 35_002  # more than one batch
+
+
+def test_csv_and_parquet_have_the_same_cells(ledger: Ledger, tmp_path: Path) -> None:
+    book(ledger, event(9, tenant_id='a "b",\r\nc', flags=("late", 'x"y'), usage=(("pages", 3),), service_tier=""))
+    for form in ("parquet", "csv"):
+        run(ledger, FolderTarget(tmp_path / form), form=form)
+    what = "entry_number, tenant_id, cost_usd::DECIMAL(38, 18), epoch_us(start_time), customer_billable::BOOLEAN, start_ns, agent"
+    assert sorted(rows(tmp_path / "csv", "events", what, "csv")) == sorted(rows(tmp_path / "parquet", "events", what))
+    _, flags, usage, lines = max(rows(tmp_path / "csv", "events", "entry_number, flags, usage, lines", "csv"))
+    assert json.loads(flags) == ["late", 'x"y']
+    assert json.loads(usage) == [{"unit": "pages", "quantity": 3}]
+    assert json.loads(lines)[0]["cost_usd"] == "0.0025"
 
 
 def test_files_are_of_the_size_asked_for_and_the_manifest_says_what_is_in_them(ledger: Ledger, tmp_path: Path) -> None:
