@@ -117,8 +117,12 @@ def test_a_run_is_recorded_shown_and_taken_back_by_another(tmp_path: Path) -> No
     undo = ("reprice", "--data", data, "--undo", run["run_id"])
     dry = spanledger(*undo)
     assert dry.code == 0, dry.err
+    assert "4 charges changed, 0 unchanged, 1 unpriced again; nothing was booked" in dry.err
     assert cost(data) == AFTER
-    assert spanledger(*undo, "--commit", "--yes").code == 0
+    done = spanledger(*undo, "--commit", "--yes", "--format", "jsonl")
+    assert (done.code, "booked 6 entries as run rp1-" in done.err) == (0, True)
+    assert [(row["no_price"], row["unpriced_again"]) for row in done.rows() if row["model"] == "odd-7b"] == [(0, 1)]
+    assert [row["entries"] for row in spanledger("runs", "list", "--data", data, "--format", "jsonl").rows()] == [6, 6]
     assert cost(data) == BEFORE
     assert '"unpriced_calls": 1' in spanledger("report", "--data", data, "--format", "json").out
     assert "there is nothing to do" in spanledger(*undo, "--commit", "--yes").err

@@ -178,9 +178,9 @@ def _book(ledger: Ledger, task: Task, output: Format, *, show_first: bool) -> in
     except _NothingToDoError:
         complain(f"there is nothing to do: {said(sums[0])}")
         return 0
-    complain(
-        f"booked {sums[0].entries:,} entries as run {task.run.run_id}: {said(sums[0])}; `reprice --undo {task.run.run_id}` takes it back"
-    )
+    run_id = task.run.run_id
+    entries = get_run(ledger.metastore, run_id).entries
+    complain(f"booked {entries:,} entries as run {run_id}: {said(sums[0])}; `reprice --undo {run_id} --commit` takes it back")
     return 0
 
 

@@ -14,9 +14,11 @@ from spanledger.store.wide_integers import Wide, group_ints
 if TYPE_CHECKING:
     import pyarrow as pa
 
-UNCHANGED, CHANGED, NEWLY, LOST = 0, 1, 2, 3
-OUTCOMES: Final = ("unchanged", "changed", "newly_priced", "no_price")
-"""What becomes of a charge: nothing; an adjustment; its first price; it would lose its price, and stays as it is booked."""
+UNCHANGED, CHANGED, NEWLY, LOST, TAKEN = 0, 1, 2, 3, 4
+OUTCOMES: Final = ("unchanged", "changed", "newly_priced", "no_price", "unpriced_again")
+"""What becomes of a charge: nothing; an adjustment; its first price; it would lose its price, and stays as it is booked; its first price
+is taken back by an undo.
+"""
 
 Cell = tuple[str | None, str | None]
 """(tenant, model); None is nobody, or no name."""
@@ -51,8 +53,11 @@ class Tally:
 
     @property
     def entries(self) -> int:
-        """How many entries a commit would book: an adjustment for a change, a reversal and a charge for a first price."""
-        return self.total(CHANGED) + 2 * self.total(NEWLY)
+        """How many entries a commit would book: an adjustment for a change, a reversal and a charge for a first price and one taken back.
+
+        Where adjustments of a charge that is reversed must be closed, it books one more.
+        """
+        return self.total(CHANGED) + 2 * (self.total(NEWLY) + self.total(TAKEN))
 
 
 def tally_of(

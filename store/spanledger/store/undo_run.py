@@ -26,7 +26,7 @@ from spanledger.store.index import trace_keys_of
 from spanledger.store.ledger import Ledger
 from spanledger.store.partition_pieces import Piece, pieces
 from spanledger.store.reprice_run import Progress, Scope, charges_ever, in_threads, tables_of
-from spanledger.store.tally import CHANGED, LOST, UNCHANGED, Tally, tally_of
+from spanledger.store.tally import CHANGED, TAKEN, UNCHANGED, Tally, tally_of
 from spanledger.store.wide_integers import difference, to_arrow
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _is_as(now: CostEvent, after: CostEvent) -> bool:
 def _count(sums: Tally, before: CostEvent, after: CostEvent, *, untouched: bool) -> None:
     booked = [getattr(after, name) or 0 for name in AMOUNTS]
     back = [(getattr(before, name) or 0) - held for name, held in zip(AMOUNTS, booked, strict=True)]
-    outcome = UNCHANGED if not untouched else LOST if before.cost_usd is None else CHANGED
+    outcome = UNCHANGED if not untouched else TAKEN if before.cost_usd is None else CHANGED
     sums.add((after.tenant_id, after.response_model or after.request_model), outcome, booked, back if untouched else [0] * len(AMOUNTS))
 
 
