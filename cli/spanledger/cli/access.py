@@ -51,7 +51,7 @@ STANCES: Final[Mapping[str, Stance]] = {
     **dict.fromkeys(("keys create", "keys list", "keys rotate", "keys revoke", "tenants set", "tenants import"), Stance.FOLDER),
     **dict.fromkeys(("forward status", "forward reset"), Stance.FOLDER),
     **dict.fromkeys(("dialects list", "dialects test", "config show", "config check"), Stance.NOTHING),
-    **dict.fromkeys(("restore", "verify-proof", "demo"), Stance.NOTHING),
+    **dict.fromkeys(("restore", "verify-proof", "demo", "health"), Stance.NOTHING),
     "ingest": Stance.SENDS,
 }
 """Every command there is. One that is missing here does not load, so that none is forgotten."""

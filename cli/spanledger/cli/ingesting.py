@@ -15,7 +15,8 @@ from spanledger.cli.errors import complain
 from spanledger.cli.feed import BadInput, Input, Request, find_inputs, read_input
 from spanledger.cli.folder import DataFolder, FolderBusy
 from spanledger.cli.parts import OpenWorker, open_journal, pruner_for
-from spanledger.cli.remote import Credentials, send_to_server
+from spanledger.cli.reaching import Credentials
+from spanledger.cli.remote import send_to_server
 from spanledger.cli.render import visible
 from spanledger.enrich.grants import DEFAULT_AUTHORITY
 from spanledger.receiver.errors import MalformedRequest, TooLarge

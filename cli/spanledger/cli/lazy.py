@@ -12,6 +12,7 @@ from spanledger.cli.access import guard
 
 COMMANDS: dict[str, str] = {
     "serve": "Receive spans over OTLP and keep the ledger.",
+    "health": "Ask the server that keeps a folder whether it takes requests.",
     "ingest": "Feed stored OTLP export requests into the ledger.",
     "report": "Cost, tokens and calls, grouped as you ask.",
     "top": "The heaviest tenants (or users, models, …) of a window.",

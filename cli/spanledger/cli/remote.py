@@ -6,12 +6,12 @@ import http.client
 import ssl
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from spanledger.cli.errors import UserError, complain
 from spanledger.cli.feed import BadInput, Request
 from spanledger.cli.folder import DataFolder, ServerInfo
+from spanledger.cli.reaching import Credentials, connection_to
 from spanledger.cli.render import visible
 from spanledger.receiver.durable import DurableView
 from spanledger.store.ledger import Ledger
@@ -25,21 +25,13 @@ _ATTEMPTS_MAX = 30
 _SETTLE_SECONDS_MAX = 300.0
 
 
-class Credentials(NamedTuple):
-    """What the server may want to see: an API key, and a client certificate with its key (paths of PEM files)."""
-
-    key: str | None = None
-    certificate: Path | None = None
-    private_key: Path | None = None
-
-
 def send_to_server(folder: DataFolder, server: ServerInfo, requests: Iterator[Request | BadInput], shown: Credentials) -> Summary:
     """Send every request; UserError if the server will not have us. Figures of entries are the ledger's growth meanwhile."""
     from spanledger.cli.ingesting import Summary
 
     before = _entries_total(folder)
     sent = bad = 0
-    connection = _connection(server, shown)
+    connection = connection_to(server, shown)
     try:
         for request in requests:
             problem = str(request) if isinstance(request, BadInput) else _send(connection, request, shown.key)
@@ -52,24 +44,6 @@ def send_to_server(folder: DataFolder, server: ServerInfo, requests: Iterator[Re
         connection.close()
     _wait_until_settled(folder)
     return Summary(requests=sent, spans=None, entries=_entries_total(folder) - before, bad=bad)
-
-
-def _connection(server: ServerInfo, shown: Credentials) -> http.client.HTTPConnection:
-    if server.http is None:
-        raise UserError("the server that keeps this folder takes no OTLP/HTTP: stop it, or turn HTTP on, and run the command again")
-    if server.certificate is None:
-        return http.client.HTTPConnection(server.http, timeout=60)
-    # Its own certificate is what we trust, by no name: the address is the one the server gave itself, on this machine.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    try:
-        context.load_verify_locations(server.certificate)
-        if shown.certificate is not None:
-            context.load_cert_chain(shown.certificate, shown.private_key)
-    except (OSError, ssl.SSLError) as error:
-        raise UserError(f"the certificates for the server that keeps this folder cannot be used: {error}") from error
-    return http.client.HTTPSConnection(server.http, timeout=60, context=context)
 
 
 def _send(connection: http.client.HTTPConnection, request: Request, key: str | None) -> str | None:

@@ -43,6 +43,6 @@ def ingest(
       zcat traces.jsonl.gz | spanledger ingest --data ./ledger -
     """
     from spanledger.cli.ingesting import ingest_paths
-    from spanledger.cli.remote import Credentials
+    from spanledger.cli.reaching import Credentials
 
     raise typer.Exit(ingest_paths(data, config, paths, Credentials(key, client_certificate, client_key)))
