@@ -126,6 +126,16 @@ def test_a_run_is_recorded_shown_and_taken_back_by_another(tmp_path: Path) -> No
     assert cost(data) == BEFORE
     assert '"unpriced_calls": 1' in spanledger("report", "--data", data, "--format", "json").out
     assert "there is nothing to do" in spanledger(*undo, "--commit", "--yes").err
+    (back, *_) = spanledger("runs", "list", "--data", data, "--format", "jsonl").rows()
+    assert spanledger("reprice", "--data", data, "--undo", back["run_id"], "--commit", "--yes").code == 0, (
+        "an undo is taken back like any run"
+    )
+    assert cost(data) == AFTER
+    ids = [entry["event_id"] for entry in events(data, "--all")]
+    assert len(ids) == len(set(ids)), "a charge that gets its price back is a new one"
+    (forth, *_) = spanledger("runs", "list", "--data", data, "--format", "jsonl").rows()
+    assert spanledger("reprice", "--data", data, "--undo", forth["run_id"], "--commit", "--yes").code == 0
+    assert cost(data) == BEFORE
     assert reprice(data, "--commit", "--yes").code == 0, "and there again"
     assert cost(data) == AFTER
     ids = [entry["event_id"] for entry in events(data, "--all")]

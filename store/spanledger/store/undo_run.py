@@ -39,6 +39,13 @@ class _Touched(NamedTuple):
     before: CostEvent
     live: tuple[CostEvent, ...]
 
+    @property
+    def needs_a_charge(self) -> bool:
+        """Whether it takes a new charge, whose id is made of how many there were: it loses its price, or, where the run was itself an undo,
+        gets it back.
+        """
+        return self.before.cost_usd is None or net_of(self.live).cost_usd is None
+
 
 def undone(
     ledger: Ledger, run_id: str, scope: Scope, by: ByRun, tally: Callable[[Tally], object], *, progress: Progress = lambda _rows: None
@@ -124,9 +131,9 @@ class Undoer:
         from spanledger.store.event_rows import from_table  # Arrow: as above
 
         found = _touched(from_table(rows), self._run_id, self.tally)
-        first = [(_identity(each.live[0]), each.live[0].start_ns) for each in found if each.before.cost_usd is None]
-        sequences = self._sequences(first) if first else {}
-        return [entry for each in found for entry in _back(each, sequences.get(_identity(each.live[0]), 1), self._by)]
+        anew = [(_identity(each.live[0]), each.live[0].start_ns) for each in found if each.needs_a_charge]
+        sequences = self._sequences(anew) if anew else {}
+        return [entry for each in found for entry in _back(each, sequences.get(_identity(each.live[0]), 0), self._by)]
 
 
 _LAST: Final = """
