@@ -1,0 +1,31 @@
+-- A row a line: names as in the export, days beside times, and one way to count calls.
+select
+    line_id,
+    event_id,
+    entry_number,
+    kind,
+    ref_event_id as corrects_event_id,
+    reason,
+    cast(start_time as date) as call_date,
+    cast(booked_time as date) as booked_date,
+    start_time,
+    booked_time,
+    authority,
+    tenant_id,
+    user_id,
+    session_id,
+    cost_surface,
+    provider,
+    coalesce(response_model, request_model) as model,
+    workflow,
+    agent,
+    feature,
+    environment,
+    unit,
+    quantity,
+    cost_usd,
+    price_state,
+    customer_billable,
+    -- A charge is a call and a reversal takes it back; counted on the first line of an entry only. Corrections of money are no calls.
+    case when line_number = 1 and kind = 'charge' then 1 when line_number = 1 and kind = 'reversal' then -1 else 0 end as calls
+from {{ source('spanledger', 'lines') }}
