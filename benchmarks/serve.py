@@ -249,7 +249,7 @@ def booked_after(data: Path) -> float:
     import duckdb
 
     [row] = duckdb.execute(
-        "SELECT quantile_cont((booked_ns - received_ns) / 1e9, 0.99) FROM read_parquet(?)", [f"{data}/events/*/*.parquet"]
+        "SELECT quantile_cont((booked_ns - received_ns) / 1e9, 0.99) FROM read_parquet(?)", [f"{data}/events/*/*.ledger"]
     ).fetchall()
     return round(float(row[0]), 2)
 

@@ -346,7 +346,7 @@ def build(folder: Path, count: int) -> None:
                 params={"name": name, "start": start, "span": span, "source": source, "copies": rows // sample + 1, "rows": rows},
             ).to_arrow_table()
             table = table.select(SCHEMA.names).cast(SCHEMA)
-            files.append(write_data_file(folder, f"{partition_path('events', day)}/{name}.parquet", "events", day, table))
+            files.append(write_data_file(folder, f"{partition_path('events', day)}/{name}.ledger", "events", day, table))
         booked = sum(file.rows for file in files)
         ledger.metastore.add_commit(Commit(1, 1, 0, NOW_NS, booked, 0, booked), files, 1)
 

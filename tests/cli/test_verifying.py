@@ -22,7 +22,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def damage(data: Path) -> None:
-    path = next(data.glob("events/*/*.parquet"))
+    path = next(data.glob("events/*/*.ledger"))
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 1
     path.write_bytes(raw)
@@ -43,7 +43,7 @@ def test_a_ledger_that_is_not_says_where_and_exits_1(data: Path, output: str) ->
     damage(data)
     answer: Answer = spanledger("verify", "--data", data, "--format", output)
     assert answer.code == 1
-    assert "events/event_date=2026-11-21/commit-" in answer.out
+    assert "events/event_date=2026-11-21/_commit-" in answer.out
 
 
 def test_proofs_by_command(data: Path, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def trial(seed: int, seconds: float, folder: Path, **settings: str) -> Figures:
 
 
 def _files(data: Path) -> list[Path]:
-    return [path for table in ("events", "spans") for path in (data / table).rglob("*.parquet")]
+    return [path for table in ("events", "spans") for path in (data / table).rglob("*.ledger")]
 
 
 def _commits_and_files(data: Path) -> tuple[int, int]:

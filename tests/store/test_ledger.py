@@ -53,9 +53,9 @@ def test_files_are_partitioned_by_day_and_named_by_commit_and_position(tmp_path:
     with Ledger.open(tmp_path) as ledger:
         ledger.commit([event(1)], [reading(1), reading(2, start_ns=0)], position=77, open_position=0, booked_ns=BOOKED)
         assert sorted(path.replace(ledger._writer, "WRITER") for path in data_files(tmp_path)) == [
-            "events/event_date=2026-11-21/commit-000000000001-00000000000000000077-WRITER.parquet",
-            "spans/event_date=1970-01-01/commit-000000000001-00000000000000000077-WRITER.parquet",
-            "spans/event_date=2026-11-21/commit-000000000001-00000000000000000077-WRITER.parquet",
+            "events/event_date=2026-11-21/_commit-000000000001-00000000000000000077-WRITER.ledger",
+            "spans/event_date=1970-01-01/_commit-000000000001-00000000000000000077-WRITER.ledger",
+            "spans/event_date=2026-11-21/_commit-000000000001-00000000000000000077-WRITER.ledger",
         ]
 
 

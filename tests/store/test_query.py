@@ -35,7 +35,7 @@ def test_an_empty_ledger_has_the_columns_of_a_full_one(tmp_path: Path) -> None:
 
 def _as_written_before_there_were_links(folder: Path) -> None:
     """Take the columns that spans gained later out of every file there is."""
-    for path in folder.rglob("spans/**/*.parquet"):
+    for path in folder.rglob("spans/**/*.ledger"):
         pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["links", "reread_in", "reread_to"]), path)
 
 

@@ -59,7 +59,7 @@ def places(found: Verified) -> list[str]:
 
 
 def event_files(folder: Path) -> list[Path]:
-    return sorted((folder / "events").rglob("*.parquet"))
+    return sorted((folder / "events").rglob("*.ledger"))
 
 
 def change_rows(folder: Path, change: Callable[[pa.Table], pa.Table], *, cover_up: bool = True) -> None:
@@ -196,7 +196,7 @@ def test_without_reading_the_rows_a_covered_up_change_passes(folder: Path) -> No
 
 OTHERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a file is gone": (lambda folder: event_files(folder)[0].unlink(), "file events/"),
-    "a file of spans is gone": (lambda folder: next(folder.glob("spans/*/*.parquet")).unlink(), "file spans/"),
+    "a file of spans is gone": (lambda folder: next(folder.glob("spans/*/*.ledger")).unlink(), "file spans/"),
     "a file was changed": (lambda folder: change_rows(folder, ROWS["another user"], cover_up=False), "file events/"),
     "a record is gone": (lines(lambda old: [*old[:2], *old[3:]]), "record 2"),
     "records exchanged": (lines(lambda old: [old[0], old[2], old[1], *old[3:]]), "record 1"),
@@ -268,7 +268,7 @@ def test_a_flipped_bit_in_any_data_file_or_the_chain_is_found_and_located(
     copy = tmp_path / "flipped"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(original[0], copy)
-    files = sorted([*copy.rglob("*.parquet"), *copy.rglob("*.chain")])
+    files = sorted([*copy.rglob("*.ledger"), *copy.rglob("*.chain")])
     path = files[which % len(files)]
     data = bytearray(path.read_bytes())
     at %= len(data)

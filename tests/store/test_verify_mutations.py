@@ -92,7 +92,7 @@ class changed:  # noqa: N801 - reads as what it is used for
 
 
 def last_file(folder: Path) -> Path:
-    return sorted((folder / "events").rglob("*.parquet"))[0]
+    return sorted((folder / "events").rglob("*.ledger"))[0]
 
 
 def cover_up(folder: Path, path: Path, **columns: Any) -> None:
@@ -182,7 +182,7 @@ MUTATIONS: dict[str, tuple[Callable[[Path], None], tuple[Any, str], str]] = {
         "rows differ",
     ),
     "a flipped byte of spans": (
-        lambda folder: flip(next(folder.glob("spans/*/*.parquet")), 60),
+        lambda folder: flip(next(folder.glob("spans/*/*.ledger")), 60),
         (verify_files, "_check_file"),
         "SHA-256 differs",
     ),
@@ -282,7 +282,7 @@ def test_rows_from_before_a_column_are_held_to_their_own_version(tmp_path: Path,
     folder, newest = tmp_path / "data", ROW_VERSIONS[1]
     monkeypatch.setitem(ROW_VERSIONS, 1, Shape(tuple(column for column in newest.columns if column[0] != "run_id")))
     early = book(folder, HONEST[:2])
-    for path in folder.glob("events/*/*.parquet"):
+    for path in folder.glob("events/*/*.ledger"):
         write(path, pq.read_table(path).drop_columns(["run_id"]))
         cover_up(folder, path)
     monkeypatch.setitem(ROW_VERSIONS, 2, newest)
@@ -297,7 +297,7 @@ def test_rows_from_before_a_column_are_held_to_their_own_version(tmp_path: Path,
         for number, columns in ((1, len(newest.columns) - 1), (8, len(newest.columns))):
             proof = prove(ledger, event(number).event_id.hex(), late)
             assert len(verify_proof(proof, late).row) == columns
-    [path] = [path for path in folder.glob("events/*/*.parquet") if path.name.startswith("compact")]
+    [path] = [path for path in folder.glob("events/*/*.ledger") if path.name.startswith("_compact")]
     rows = pq.read_table(path)
     write(path, rows.set_column(rows.column_names.index("run_id"), "run_id", pa.array(["rp1-forged"] * rows.num_rows)))
     cover_up(folder, path)

@@ -21,7 +21,6 @@ LEASE: Final = "ledger"
 LEASE_SECONDS: Final = 15.0
 """How long the keeper waits for an outsider that died."""
 RENEW_SECONDS: Final = 3.0
-PREFIX: Final = "beside-"
 """What the names of an outsider's files begin with: a keeper that starts meanwhile must not take them for leftovers of its own."""
 _ASK_SECONDS: Final = 0.1
 

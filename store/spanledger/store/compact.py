@@ -24,10 +24,22 @@ from spanledger.store.config import StoreConfig
 from spanledger.store.crash import crash_point
 from spanledger.store.days import DAY_NS, days_to_search
 from spanledger.store.errors import LedgerBusyError
-from spanledger.store.files import TABLES, DataFile, Table, data_files, partition_path, sync_folders, write_data_file
+from spanledger.store.files import (
+    COMPACTED,
+    SUFFIX,
+    TABLES,
+    DataFile,
+    Table,
+    compacted_file_path,
+    data_files,
+    is_written_by,
+    sync_folders,
+    write_data_file,
+)
 from spanledger.store.index import IndexCache, Keys, trace_keys, trace_keys_of
 from spanledger.store.metastore import Metastore
 from spanledger.store.noted import any_notes, any_seekers, forget, stored_keys
+from spanledger.store.publish.delta import held_back
 from spanledger.store.rereads import without_replaced
 from spanledger.store.schema import SCHEMA_VERSION
 
@@ -36,7 +48,6 @@ if TYPE_CHECKING:
 
 LEASE: Final = "compaction"
 LEASE_SECONDS: Final = 300.0
-PREFIX: Final = "compact-"
 QUIET_NS: Final = 3_600_000_000_000
 """A partition that nothing has come to for an hour is merged into as few files as can be."""
 
@@ -104,11 +115,12 @@ class Compactor:
     def _run(self, store: Metastore, now_ns: int, epoch: int) -> Done:
         self._remove_leftovers(store)
         done = Done(files_deleted=self._delete_removed(store, now_ns))
+        self._rename_old(store, epoch, now_ns)
         for number, (table, day, files) in enumerate(self._plan(store, now_ns)):
             if self._stopped.is_set():
                 break
             store.take_lease(LEASE, self._holder, LEASE_SECONDS)
-            name = f"{partition_path(table, day)}/{PREFIX}{epoch:08d}-{now_ns:019d}-{number:06d}.parquet"
+            name = compacted_file_path(table, day, epoch, now_ns, number)
             read, rows = self._merged(store, table, files, now_ns)
             new = [self._write(name, table, day, rows, files, now_ns)] if rows.num_rows else []
             sync_folders(self._root, (file.path for file in new))
@@ -132,16 +144,33 @@ class Compactor:
         """Delete what a compaction that died had written; the lease says that no other is writing now."""
         known = store.known_paths()
         for path in data_files(self._root):
-            if path not in known and path.rsplit("/", 1)[-1].startswith(PREFIX):
+            if path not in known and is_written_by(path, COMPACTED):
                 (self._root / path).unlink(missing_ok=True)
 
     def _delete_removed(self, store: Metastore, now_ns: int) -> int:
         """Delete files whose grace is over: first the file, then the record, so that a crash leaves no file without a record."""
         paths = store.removed_files(now_ns - int(self._config.compact_grace_seconds * 1e9))
+        held = held_back(self._root, store, paths, now_ns)
+        paths = [path for path in paths if path not in held]
         for path in paths:
             (self._root / path).unlink(missing_ok=True)
         store.forget_files(paths)
         return len(paths)
+
+    def _rename_old(self, store: Metastore, epoch: int, now_ns: int) -> None:
+        """Give large files from before names had SUFFIX such names: the same file under a second name, then swapped as any other."""
+        old = [file for table in TABLES for file in store.live_files(table) if not file.path.endswith(SUFFIX)]
+        for number, file in enumerate(old):
+            if self._stopped.is_set() or file.rows < self._config.compact_rows_max // 2:
+                continue
+            store.take_lease(LEASE, self._holder, LEASE_SECONDS)
+            path = compacted_file_path(file.table, file.day, epoch, now_ns, 999_999 - number)
+            (self._root / path).hardlink_to(self._root / file.path)
+            sync_folders(self._root, [path])
+            [sha256] = store.connection.execute("SELECT sha256 FROM files WHERE path = ?", (file.path,)).fetchone()
+            new = file._replace(path=path, sha256=sha256)
+            if not store.swap_files([file.path], [new], SCHEMA_VERSION, time.time_ns(), (LEASE, self._holder)):
+                (self._root / path).unlink()
 
     def _plan(self, store: Metastore, now_ns: int) -> Iterator[tuple[Table, int, list[DataFile]]]:
         """The groups of files to write anew."""

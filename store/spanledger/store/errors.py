@@ -31,5 +31,9 @@ class QueryError(StoreError):
     """A question that cannot be answered: an unknown name, a bad time, or SQL that is not allowed."""
 
 
+class PublishError(StoreError):
+    """The table that is published beside the ledger cannot be read or written."""
+
+
 class ChainError(StoreError):
     """The hash chain, or something signed or proved with it, is damaged or not what it should be."""

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from spanledger.store.crash import crash_point
 from spanledger.store.days import day_text
@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 Table = Literal["events", "spans"]
 TABLES: tuple[Table, ...] = ("events", "spans")
 UNFINISHED = ".tmp"
+SUFFIX: Final = ".ledger"
+"""Not ".parquet", and every name begins with "_": which files count only the metastore knows (while compaction swaps them, old and new lie
+side by side), so no pattern over "*.parquet" and no reader of whole folders may find any. Folders from before have files without."""
+
+COMMITTED: Final = "commit-"
+BESIDE: Final = "beside-"
+COMPACTED: Final = "compact-"
+GUARD: Final = "_these-files-are-no-table.parquet"
+"""A file of text in each folder of data files, for patterns that take everything: readers fail at it rather than count rows twice."""
+
+_GUARD_TEXT: Final = """This is no Parquet file, and stands here so that nobody takes this folder for a table.
+The files beside it are a spanledger ledger's own: which of them count is known to its metastore alone. Some have been replaced
+and lie here for a while, so a sum over all of them would be wrong.
+Ask `spanledger report` or `spanledger sql`, read what `spanledger export` has written, or the Delta table of `spanledger publish delta`.
+"""
 
 
 class DataFile(NamedTuple):
@@ -52,12 +67,22 @@ def partition_path(table: Table, day: int) -> str:
 
 def commit_file_path(table: Table, day: int, number: int, position: int, writer: str) -> str:
     """The name of a commit's file, of its `writer`'s own: one who slept while another took over must not write over its files."""
-    return f"{partition_path(table, day)}/commit-{number:012d}-{position:020d}-{writer}.parquet"
+    return f"{partition_path(table, day)}/_{COMMITTED}{number:012d}-{position:020d}-{writer}{SUFFIX}"
 
 
 def beside_file_path(table: Table, day: int, number: int, holder: str, n: int) -> str:
     """The name of the n-th file of a commit that is made beside the ledger's keeper: no other writer makes the same one."""
-    return f"{partition_path(table, day)}/beside-{number:012d}-{holder}-{n:06d}.parquet"
+    return f"{partition_path(table, day)}/_{BESIDE}{number:012d}-{holder}-{n:06d}{SUFFIX}"
+
+
+def compacted_file_path(table: Table, day: int, epoch: int, now_ns: int, n: int) -> str:
+    """The name of the n-th file of a compaction."""
+    return f"{partition_path(table, day)}/_{COMPACTED}{epoch:08d}-{now_ns:019d}-{n:06d}{SUFFIX}"
+
+
+def is_written_by(path: str, kind: str) -> bool:
+    """Whether a data file's name says that it was written by a writer of this kind, such as COMMITTED."""
+    return path.rsplit("/", 1)[-1].removeprefix("_").startswith(kind)
 
 
 def sync_folder(folder: Path) -> None:
@@ -128,13 +153,21 @@ def write_data_file(root: Path, path: str, table: Table, day: int, rows: pa.Tabl
 
 
 def sync_folders(root: Path, relatives: Iterable[str]) -> None:
-    """Make the names of these files durable."""
+    """Make the names of these files durable, and guard their folders."""
     for folder in sorted({(root / relative).parent for relative in relatives}):
+        if not (folder / GUARD).exists():
+            _guard(folder.parent)
+            _guard(folder)
         sync_folder(folder)
+
+
+def _guard(folder: Path) -> None:
+    (folder / GUARD).write_text(_GUARD_TEXT, "utf-8")
 
 
 def data_files(root: Path) -> Iterator[str]:
     """The relative paths of all files, finished or not, in the table folders."""
     for table in TABLES:
         for path in (root / table).glob("event_date=*/*"):
-            yield path.relative_to(root).as_posix()
+            if path.name != GUARD:
+                yield path.relative_to(root).as_posix()

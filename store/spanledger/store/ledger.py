@@ -25,13 +25,24 @@ from spanledger.enrich.links import link_keys
 from spanledger.enrich.notes import NO_NOTES, Claim, Notes, Seeker, Session
 from spanledger.enrich.records import Reading
 from spanledger.enrich.trace_memory import StoredTrace
-from spanledger.store.beside import PREFIX, HeldLease, Turn, check_turn, is_held
+from spanledger.store.beside import HeldLease, Turn, check_turn, is_held
 from spanledger.store.chain import append, begin
 from spanledger.store.config import StoreConfig
 from spanledger.store.crash import crash_point
 from spanledger.store.days import partition_days
 from spanledger.store.errors import LedgerBusyError, LedgerFencedError, RowError, StoreError
-from spanledger.store.files import DataFile, Table, beside_file_path, commit_file_path, data_files, sync_folders, write_data_file
+from spanledger.store.files import (
+    BESIDE,
+    COMMITTED,
+    DataFile,
+    Table,
+    beside_file_path,
+    commit_file_path,
+    data_files,
+    is_written_by,
+    sync_folders,
+    write_data_file,
+)
 from spanledger.store.history import Files, StoredHistory, TraceKey
 from spanledger.store.index import IndexCache, index_table, trace_keys
 from spanledger.store.metastore import TELLERS_MAX, Commit, Metastore, Teller
@@ -46,7 +57,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LOCK_NAME = "lock"
-COMMIT_PREFIX = "commit-"
 
 
 class Ledger:
@@ -124,10 +134,10 @@ class Ledger:
 
     def _remove_leftovers(self) -> None:
         """Delete files of commits that never were: one's own, and those of a dead outsider. Compaction does so for its own."""
-        prefix = COMMIT_PREFIX if self._lease is None else PREFIX
+        kind = COMMITTED if self._lease is None else BESIDE
         known = self.metastore.known_paths()
         for path in data_files(self.data_dir):
-            if path not in known and path.rsplit("/", 1)[-1].startswith(prefix):
+            if path not in known and is_written_by(path, kind):
                 (self.data_dir / path).unlink(missing_ok=True)
 
     @property

@@ -22,7 +22,7 @@ from spanledger.enrich.links import link_keys
 from spanledger.enrich.records import Reading
 from spanledger.enrich.trace_memory import StoredTrace
 from spanledger.store.config import StoreConfig
-from spanledger.store.files import DataFile, Table, partition_path, write_data_file
+from spanledger.store.files import SUFFIX, DataFile, Table, partition_path, write_data_file
 from spanledger.store.history import Files, StoredHistory, TraceKey
 from spanledger.store.index import IndexCache, index_table
 from spanledger.store.ledger import by_day_and_trace
@@ -67,7 +67,7 @@ class Scratch:
 
     def _write(self, table: Table, day: int, rows: pa.Table) -> None:
         self._written += 1
-        file = write_data_file(self._root, f"{partition_path(table, day)}/{self._written:09d}.parquet", table, day, rows)
+        file = write_data_file(self._root, f"{partition_path(table, day)}/{self._written:09d}{SUFFIX}", table, day, rows)
         self._indexes.put(file.path, index_table(rows))
         getattr(self._files, table)[day].append(file)
 
