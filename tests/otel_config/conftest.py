@@ -1,13 +1,19 @@
-"""The Collector, built once, and a setting for each test."""
+"""The Collector, built once, and a setting for each test; the frameworks of sdk, installed once."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.otel_config.collector import Setting, built, setting
+
+ROOT = Path(__file__).parents[2]
+NOT_TO_BE_HAD = 3
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +27,13 @@ def place(binary: Path, tmp_path: Path) -> Iterator[Setting]:
     """What a test runs in."""
     with setting(binary, tmp_path) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def frameworks() -> Path:
+    """The frameworks, installed now if they are not yet there; without a package registry the tests are skipped, but not in CI."""
+    done = subprocess.run([sys.executable, str(ROOT / "scripts/install_frameworks.py")], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode == NOT_TO_BE_HAD and not os.environ.get("CI"):
+        pytest.skip("the frameworks cannot be installed: no package registry")
+    assert done.returncode == 0, "the frameworks could not be installed"
+    return Path(done.stdout.strip())

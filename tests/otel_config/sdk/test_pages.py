@@ -8,7 +8,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,20 +18,8 @@ from tests.cli.runner import Server, events, server, spanledger
 from tests.otel_config.sdk.pages import FOLDER, Page, Promise, page, pages
 from tests.otel_config.sdk.provider import Charge, Provider, provider
 
-ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
-NOT_TO_BE_HAD = 3
 PINNED = re.compile(r"'?((?:@[\w-]+/)?[\w.-]+(?:\[\w+\])?(?:==|@)[\w.]+)'?")
-
-
-@pytest.fixture(scope="session")
-def frameworks() -> Path:
-    """The frameworks, installed now if they are not yet there; without a package registry the tests are skipped, but not in CI."""
-    done = subprocess.run([sys.executable, str(ROOT / "scripts/install_frameworks.py")], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode == NOT_TO_BE_HAD and not os.environ.get("CI"):
-        pytest.skip("the frameworks cannot be installed: no package registry")
-    assert done.returncode == 0, "the frameworks could not be installed"
-    return Path(done.stdout.strip())
 
 
 class Run:
