@@ -47,6 +47,7 @@ STANCES: Final[Mapping[str, Stance]] = {
     **dict.fromkeys(("prices list", "prices models", "prices show", "prices history", "prices export", "prices lint"), Stance.ROWS),
     **dict.fromkeys(("prices import", "prices activate", "prices deactivate", "prices diff"), Stance.FOLDER),
     **dict.fromkeys(("serve", "reprice", "replay", "compact", "backup", "verify", "checkpoint", "export", "push"), Stance.FOLDER),
+    "publish delta": Stance.FOLDER,
     **dict.fromkeys(("commitments list", "commitments book", "commitments undo"), Stance.FOLDER),
     **dict.fromkeys(("keys create", "keys list", "keys rotate", "keys revoke", "tenants set", "tenants import"), Stance.FOLDER),
     **dict.fromkeys(("forward status", "forward reset"), Stance.FOLDER),

@@ -11,7 +11,7 @@ from spanledger.cli.forward_config import ForwardConfig
 from spanledger.cli.settings import Layer, Loaded, from_environment
 from spanledger.enrich.config import EnrichConfig
 from spanledger.receiver.config import ReceiverConfig
-from spanledger.store.config import StoreConfig
+from spanledger.store.config import PublishConfig, StoreConfig
 
 
 class WorkerConfig(BaseModel):
@@ -37,6 +37,7 @@ class Config(BaseModel):
     store: StoreConfig = Field(default_factory=StoreConfig, description="The ledger's files.")
     worker: WorkerConfig = Field(default_factory=WorkerConfig, description="From journal to ledger.")
     forward: ForwardConfig = Field(default_factory=ForwardConfig, description="Costs sent on as OTLP logs and metrics.")
+    publish: PublishConfig = Field(default_factory=PublishConfig, description="The ledger as a table for other engines.")
 
     @model_validator(mode="before")
     @classmethod

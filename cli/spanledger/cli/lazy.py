@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "export": "Export the ledger to a folder or an object store.",
     "forward": "Costs sent on as OTLP logs and metrics: how far, and from where again.",
     "push": "Tell a billing system what its customers owe, one usage event for each entry they pay.",
+    "publish": "Publish the ledger as a table that other engines read in place.",
     "backup": "Copy the data folder, also that of a running server.",
     "restore": "Make a data folder of a backup, with every file checked against its digest.",
     "verify": "Whether the ledger is what was booked, by its hash chain.",

@@ -24,6 +24,7 @@ from spanledger.cli.forward_process import ForwardProcess
 from spanledger.cli.log import LogFormat, start_logging
 from spanledger.cli.notary import Notary
 from spanledger.cli.parts import OpenWorker
+from spanledger.cli.publishing import Keeper
 from spanledger.cli.tidying import Tidier
 from spanledger.cli.worker import Stats, tune_memory
 
@@ -90,6 +91,8 @@ def main() -> int:
         notary.start()
         forwarder = ForwardProcess(folder.path, config.forward, LogFormat(start["log_format"]))
         forwarder.start()
+        keeper = Keeper(folder.path, config.publish)
+        keeper.start()
         teller = _Teller()
 
         def between(stats: Stats) -> None:
@@ -102,6 +105,7 @@ def main() -> int:
         tidier.stop()
         notary.stop()
         forwarder.stop()
+        keeper.stop()
         tell(worker.stats)
     gc.unfreeze()  # or extension modules would report at exit what they cannot clear away
     return 0

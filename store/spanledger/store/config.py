@@ -25,6 +25,21 @@ class ProofConfig(BaseModel):
     """The Ed25519 key (PEM) that signs; by default `checkpoint.key` in the data folder, made on first use."""
 
 
+class PublishConfig(BaseModel):
+    """The ledger as a table that other engines read in place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    delta: bool = False
+    """Keep a Delta table of the ledger's entries up, over the ledger's own files (the data folder's events)."""
+
+    every_seconds: float = Field(default=10.0, ge=0.5, le=3_600)
+    """How often to look for new commits; a version is only written if there are any, or files were merged."""
+
+    keep_seconds: int = Field(default=86_400, ge=0)
+    """How long files that were merged away stay for those who still read an older version of the table."""
+
+
 class StoreConfig(BaseModel):
     """How the ledger is kept. Every default is meant to be left alone."""
 
