@@ -12,6 +12,8 @@ from spanledger.cli.recomputing import Recomputed, recompute
 from spanledger.receiver.archive_check import check_archive
 from spanledger.receiver.journal import JournalCorruptError
 from spanledger.store.findings import Finding, Findings
+from spanledger.store.ledger import Ledger
+from spanledger.store.query import snapshot
 
 
 class Deep(NamedTuple):
@@ -44,7 +46,27 @@ def verify_deep(data: Path, config_path: Path | None) -> Deep:
             findings.add(where, f"{mismatch.what}{': ' * bool(names)}{names}", requests, booked)
     findings.total += found.mismatched - found.other_rules_mismatched - sum(not each.other_rules for each in found.mismatches)
     notes += _reach(found)
+    gone, kept = _charges(data, found)
+    if gone:
+        notes.append(f"not compared: {gone:,} charges of requests that are no longer kept")
+    if kept > found.charges and not (found.incomplete or found.still_open):  # else they may be those of these traces
+        findings.add("charges", "come from none of the requests that are kept", found.charges, kept)
     return Deep(tuple(findings.kept), findings.total, tuple(notes))
+
+
+def _charges(data: Path, found: Recomputed) -> tuple[int, int]:
+    """How many charges stand whose requests are no longer kept, and how many whose requests must be among those that were read.
+
+    What a commitment owes comes from no request.
+    """
+    with Ledger.open(data, read_only=True) as ledger, snapshot(ledger) as connection:
+        asked = (
+            "SELECT coalesce(sum(net) FILTER (WHERE position < $earliest), 0), coalesce(sum(net) FILTER (WHERE position >= $earliest), 0)"
+            " FROM (SELECT position, CASE kind WHEN 'charge' THEN 1 WHEN 'reversal' THEN -1 ELSE 0 END AS net"
+            " FROM entries WHERE dialect <> 'terms' AND position < $end)"
+        )
+        gone, kept = connection.execute(asked, {"earliest": found.reach.earliest, "end": found.reach.end}).fetchone() or (0, 0)
+    return int(gone), int(kept)
 
 
 def _reach(found: Recomputed) -> Iterator[str]:
