@@ -102,3 +102,14 @@ def test_terms_have_no_models(data: Path) -> None:
     answer = prices("show", "deal", "gpt-4o", data=data)
     assert answer.code == 1
     assert "deal are terms, which have no models of their own" in answer.err
+
+
+def test_a_name_that_only_a_pattern_fits_is_found_without_its_provider(tmp_path: Path) -> None:
+    """A gateway's models, priced by the beginning of their names: whoever asks knows the model of a call, and not the pattern."""
+    rates = "our-gateway,llama-99*,input_tokens,0.2,1000000\nour-gateway,llama-99*,output_tokens,0.6,1000000\n"
+    (tmp_path / "ours.csv").write_text(f"provider,model,unit,amount,per\n{rates}")
+    assert spanledger("prices", "import", "--data", tmp_path / "data", tmp_path / "ours.csv", "--activate").code == 0
+    for asked in (["show"], ["history"]):
+        rows = spanledger("prices", *asked, "llama-99-70b", "--data", tmp_path / "data", "--format", "jsonl").rows()
+        assert [(row["model"], row["unit"]) for row in rows] == [("llama-99*", "input_tokens"), ("llama-99*", "output_tokens")]
+    assert spanledger("prices", "show", "llama-98", "--data", tmp_path / "data").code == 1

@@ -137,11 +137,15 @@ class Catalog:
     def rates_for(self, provider: str | None, model: str, at_ns: int | None = None) -> list[ShownRate]:
         """The rates a model has at a time (or ever), whatever their tier and context; an overlay's, which win, come first.
 
-        `model` is a name as a call would have it, or the catalog's own name of an entry (`models`).
+        `model` is a name as a call would have it, or the catalog's own name of an entry (`models`). Without a provider, a name that only
+        patterns fit is looked for at every one.
         """
         entries = find_entries(self._prices, provider, (model,)) or [
             entry for entry in self._prices.entries() if entry.model.lower() == model.lower() and provider in (None, entry.provider)
         ]
+        if not entries and provider is None:
+            sellers = dict.fromkeys(entry.provider for entry in self._prices.entries())
+            entries = [entry for each in sellers for entry in find_entries(self._prices, each, (model,)) if entry.provider == each]
         held = [one for entry in entries for one in held_rates(entry)]
         now = [one for one in held if at_ns is None or one.from_ns <= at_ns < one.to_ns]
         return [_shown(one.entry, one.rate) for one in now]
