@@ -15,9 +15,9 @@ FUNCTION_LINES_MAX = 70
 
 MONEY = ("enrich/spanledger/enrich/money.py", "enrich/spanledger/enrich/price.py", "enrich/spanledger/enrich/rates.py",
          "enrich/spanledger/enrich/split.py", "enrich/spanledger/enrich/book.py", "enrich/spanledger/enrich/settle.py",
-         "store/spanledger/store/event_rows.py", "store/spanledger/store/export/export.py", "store/spanledger/store/export/writers.py", "store/spanledger/store/export/billing.py",
-         "store/spanledger/store/export/focus.py", "store/spanledger/store/export/list_lines.py", "store/spanledger/store/reports.py", "cli/spanledger/cli/explaining.py",
+         "store/spanledger/store/event_rows.py", "store/spanledger/store/reports.py", "cli/spanledger/cli/explaining.py",
          "cli/spanledger/cli/tree.py", "cli/spanledger/cli/render.py",
+         *(f"store/spanledger/store/export/{name}.py" for name in ("export", "writers", "billing", "focus", "list_lines")),
          *(f"enrich/spanledger/enrich/{name}.py" for name in ("plans", "price_book", "price_lint", "terms", "terms_config", "agreements",
                                                               "agreed", "metered_terms", "meters")),
          *(f"enrich/spanledger/enrich/catalog/{name}.py" for name in ("importing", "stack", "importers/tables", "importers/overlay",
