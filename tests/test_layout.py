@@ -71,7 +71,6 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "receiver/spanledger/receiver/prune_attributes.py": ("tests/receiver/test_prune.py",),
     "store/spanledger/store/errors.py": ("tests/store/test_metastore.py",),
     "store/spanledger/store/publish/*.py": ("tests/store/test_delta.py",),
-    "store/spanledger/store/files.py": ("tests/store/test_files.py", "tests/store/test_ledger.py", "tests/store/test_crash.py"),
     "store/spanledger/store/migrations.py": ("tests/store/test_metastore.py",),
     "store/spanledger/store/snapshots.py": ("tests/cli/test_backup.py",),
     "store/spanledger/store/schema.py": ("tests/store/test_event_rows.py", "tests/store/test_span_rows.py"),
