@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from spanledger.store.errors import StoreError
 
@@ -116,12 +116,12 @@ class ObjectTarget:
         from pyarrow import ArrowException
         from pyarrow.fs import FileSystem
 
-        self.name = self.identity = url.split("?", 1)[0].rstrip("/")
+        self.name = self.identity = shown(url)
         try:
-            self._files, self._root = FileSystem.from_uri(_as_arrow_has_it(url))
+            found: tuple[Any, str] = _azure(url) or FileSystem.from_uri(_as_arrow_has_it(url))
         except (ArrowException, OSError, ValueError) as error:
-            raise ExportError(f"{self.name} cannot be used as a target: {_first_line(error)}") from error
-        self._root = self._root.rstrip("/")
+            raise ExportError(f"{self.name} cannot be used as a target: {_without_keys(url, _first_line(error))}") from error
+        self._files, self._root = found[0], found[1].rstrip("/")
 
     def read(self, path: str) -> bytes | None:
         """An object's bytes, or None where there is none."""
@@ -162,12 +162,48 @@ class ObjectTarget:
 @contextmanager
 def _told(name: str) -> Iterator[None]:
     """An object store's refusal in one line."""
+    from pyarrow import ArrowException  # folders do without Arrow
+
     try:
         yield
     except FileNotFoundError:
         raise
-    except OSError as error:
+    except (OSError, ArrowException) as error:
         raise ExportError(f"{name}: {_first_line(error)}") from error
+
+
+def _azure(url: str) -> tuple[Any, str] | None:
+    """Azure Blob Storage by the account and key in the environment, which Arrow's addresses cannot name; None for all else.
+
+    `AZURE_STORAGE_ACCOUNT` with `AZURE_STORAGE_KEY` or `AZURE_STORAGE_SAS_TOKEN`, as Azure's own tools have it; without them Arrow
+    looks for a managed identity and the like.
+    """
+    from pyarrow.fs import AzureFileSystem
+
+    parts, told = urlsplit(url), os.environ
+    account, key, token = (told.get(f"AZURE_STORAGE_{name}") for name in ("ACCOUNT", "KEY", "SAS_TOKEN"))
+    if parts.scheme not in ("az", "abfs", "abfss") or "@" in parts.netloc or not account or not (key or token):
+        return None
+    asked = dict(parse_qsl(parts.query))
+    place: dict[str, Any] = {}
+    if "endpoint_override" in asked:
+        scheme = asked.get("scheme", "https")
+        place = {f"{kind}_storage_{what}": value for kind in ("blob", "dfs") for what, value in
+                 (("authority", asked["endpoint_override"]), ("scheme", scheme))}  # fmt: skip
+    return AzureFileSystem(account, account_key=key, sas_token=None if key else token, **place), f"{parts.netloc}{parts.path}"
+
+
+def shown(url: str) -> str:
+    """An address without what may be secret in it: an account's key before "@", and the query."""
+    scheme, _, rest = url.split("?", 1)[0].partition("://")
+    place, slash, path = rest.partition("/")
+    account, at, host = place.rpartition("@")
+    return f"{scheme}://{account.partition(':')[0]}{at}{host}{slash}{path}".rstrip("/")
+
+
+def _without_keys(url: str, text: str) -> str:
+    """A message about an address, as it may be shown: Arrow's may repeat what it was given."""
+    return text.replace(_as_arrow_has_it(url), shown(url)).replace(url, shown(url))
 
 
 def _as_arrow_has_it(url: str) -> str:
@@ -188,7 +224,7 @@ def target_of(where: str) -> Target:
     scheme = urlsplit(where).scheme if "://" in where else ""
     if scheme in SCHEMES:
         if not urlsplit(where).netloc:
-            raise ExportError(f"{where} cannot be used as a target: it names no bucket or container")
+            raise ExportError(f"{shown(where)} cannot be used as a target: it names no bucket or container")
         return ObjectTarget(where)
     if scheme == "file":
         return FolderTarget(Path(urlsplit(where).path))

@@ -1,0 +1,120 @@
+"""An export to Azure Blob Storage, against Azurite (Microsoft's own stand-in), holds what a folder gets, and shows no key.
+
+Azurite is a package of Node's, kept in a cache outside the tree; without npm, or a package index, the test is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from spanledger.store.export.every import SHAPES
+from spanledger.store.export.export import Request, export
+from spanledger.store.export.targets import ExportError, FolderTarget, ObjectTarget, shown, target_of
+from spanledger.store.ledger import Ledger
+from tests.store.samples import DAY_NS, NOON, event
+
+VERSION = "3.37.0"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spanledger" / f"azurite-{VERSION}"
+ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # Azurite's own, the same everywhere
+_WAIT_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def program() -> Path:
+    """Azurite's blob service, installed once on a machine."""
+    found = CACHE / "node_modules/.bin/azurite-blob"
+    if found.exists():
+        return found
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("no npm here")
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(mkdtemp(dir=CACHE.parent))
+    asked = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(made), f"azurite@{VERSION}"]
+    if subprocess.run(asked, capture_output=True, check=False).returncode:
+        shutil.rmtree(made)
+        pytest.skip("Azurite could not be installed: no package index?")
+    if not CACHE.exists():
+        made.rename(CACHE)
+    return found
+
+
+@pytest.fixture
+def container(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a prefix of a container."""
+    from pyarrow.fs import AzureFileSystem
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--silent", "--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--blobHost", "127.0.0.1"]
+    running = subprocess.Popen(
+        [str(program), *options, "--blobPort", str(port)], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "Azurite did not come up"
+                time.sleep(0.1)
+        place = f"127.0.0.1:{port}"
+        AzureFileSystem(
+            ACCOUNT,
+            account_key=KEY,
+            blob_storage_authority=place,
+            dfs_storage_authority=place,
+            blob_storage_scheme="http",
+            dfs_storage_scheme="http",
+        ).create_dir("finance")
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", ACCOUNT)
+        monkeypatch.setenv("AZURE_STORAGE_KEY", KEY)
+        yield f"az://finance/ledger?endpoint_override={place}&scheme=http"
+    finally:
+        running.terminate()
+        running.wait()
+
+
+def test_a_container_gets_what_a_folder_gets(container: str, tmp_path: Path) -> None:
+    there, here = target_of(container), FolderTarget(tmp_path / "out")
+    request = Request(SHAPES["lines"], "parquet", since_last=True)
+    with Ledger.open(tmp_path / "data") as ledger:
+        for number, some in enumerate(([event(1), event(2, start_ns=NOON + DAY_NS, end_ns=NOON + DAY_NS + 1)], [event(3)]), 1):
+            ledger.commit(some, [], position=number, open_position=0, booked_ns=NOON)
+            for target in (there, here):
+                assert export(ledger, target, request, now_text="now").rows == 2 * len(some)
+    for folder in ("lines/_spanledger", "lines/event_date=2026-11-21", "lines/event_date=2026-11-22"):
+        names = here.names(folder)
+        assert names
+        assert there.names(folder) == names
+        assert [there.read(f"{folder}/{name}") for name in names] == [here.read(f"{folder}/{name}") for name in names]
+    assert there.read("lines/nothing") is None
+    there.remove("lines/nothing")
+
+
+def test_no_key_is_shown(container: str, tmp_path: Path) -> None:
+    elsewhere = container.replace("//finance/", "//nobodys/")
+    with Ledger.open(tmp_path / "data") as ledger:
+        ledger.commit([event(1)], [], position=1, open_position=0, booked_ns=NOON)
+        with pytest.raises(ExportError, match="nobodys") as refused:
+            export(ledger, ObjectTarget(elsewhere), Request(SHAPES["lines"], "parquet"), now_text="now")
+        leases = ledger.metastore.connection.execute("SELECT name FROM leases").fetchall()
+    assert KEY not in str(refused.value) + str(leases)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_shown_of_an_address() -> None:
+    assert shown("s3://id:secret@bucket/prefix/?scheme=http&x=y") == "s3://id@bucket/prefix"
+    assert shown("gs://bucket/prefix") == "gs://bucket/prefix"
