@@ -42,3 +42,15 @@ def test_what_cannot_be_done_is_said_in_a_line(tmp_path: Path) -> None:
         assert answer.code in (1, 2)
         assert complaint in answer.err
         assert "Traceback" not in answer.err
+
+
+def test_focus_says_what_is_left_out_and_is_checked_first(tmp_path: Path) -> None:
+    """The small ledger has a model that nobody knows, and a call that failed before it cost anything."""
+    data = small_ledger(tmp_path)
+    answer = spanledger("export", "--data", data, "--to", tmp_path / "out", "--shape", "focus", "--check")
+    assert answer.code == 0, answer.err
+    assert "2 calls have no price and are not in it" in answer.err
+    assert list((tmp_path / "out/focus").rglob("part-*.parquet"))
+    refused = spanledger("export", "--data", data, "--to", tmp_path / "out", "--shape", "lines", "--check")
+    assert refused.code != 0
+    assert "--check is of the rules of FOCUS" in refused.err
