@@ -1,4 +1,4 @@
-"""Runs: the operations on the ledger as a whole (re-pricing, replay, settling commitments), each with its inputs, who asked for it, and why.
+"""Runs: operations on the ledger as a whole (re-pricing, replay, settling commitments), each with its inputs, who asked for it, and why.
 
 A run is recorded in the transaction of the commit that books its entries, so neither is there without the other.
 """
