@@ -22,12 +22,12 @@ def _read(path: Path) -> list[Request | BadInput]:
     ("name", "content", "encodings"),
     [
         ("a.pb", b"\x0a\x00", ["protobuf"]),
-        ("a.traces.pb.gz", gzip.compress(b"\x0a\x00"), ["protobuf"]),
+        ("a.traces.pb.gz", gzip.compress(b"\x0a\x00", mtime=0), ["protobuf"]),
         ("a.json", SPANS, ["json"]),
-        ("a.json.gz", gzip.compress(SPANS), ["json"]),
+        ("a.json.gz", gzip.compress(SPANS, mtime=0), ["json"]),
         ("a.jsonl", SPANS + b"\n\n" + SPANS, ["json", "json"]),
-        ("a.jsonl.gz", gzip.compress(SPANS + b"\n" + SPANS + b"\n"), ["json", "json"]),
-        ("a.jsonl", gzip.compress(SPANS), ["json"]),  # gzip without saying so
+        ("a.jsonl.gz", gzip.compress(SPANS + b"\n" + SPANS + b"\n", mtime=0), ["json", "json"]),
+        ("a.jsonl", gzip.compress(SPANS, mtime=0), ["json"]),  # gzip without saying so
         ("export", SPANS + b"\n" + SPANS, ["json", "json"]),
         ("export", b'{\n"resourceSpans": []}', ["json"]),
         ("export", b"\x0a\x00", ["protobuf"]),
@@ -58,7 +58,7 @@ def test_lines_of_other_signals_are_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.pb.gz", gzip.compress(b"x" * 99)[:-9], "damaged gzip"),
+        ("a.pb.gz", gzip.compress(b"x" * 99, mtime=0)[:-9], "damaged gzip"),
         ("a.gz", b"\x1f\x8bnonsense", "damaged gzip"),
         ("missing.pb", None, "No such file"),
     ],
