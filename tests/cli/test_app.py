@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from spanledger.cli.lazy import COMMANDS, load
+from spanledger.cli.reference import plain
 from tests.cli.runner import spanledger
 
 HEAVY = ("duckdb", "pyarrow", "grpc", "aiohttp", "numpy", "opentelemetry", "google")
@@ -43,6 +45,14 @@ def test_every_command_teaches(name: str) -> None:
         if not getattr(each, "commands", None):
             assert "Example" in each.help, f"{each.name} shows no example"
             assert f"spanledger {name}" in each.help
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_brackets_in_help_are_shown_and_not_taken_for_markup(name: str) -> None:
+    command = load(name)
+    for each in (command, *getattr(command, "commands", {}).values()):
+        for text in (each.help or "", *(getattr(parameter, "help", None) or "" for parameter in each.params)):
+            assert Text.from_markup(text.replace("\f", "")).plain == plain(text)
 
 
 @pytest.mark.parametrize(("name", "text"), COMMANDS.items())

@@ -161,6 +161,12 @@ def test_what_the_receiver_refuses_for_good_is_counted_and_not_sent_again(data: 
         assert len(target.records()) == len(all_entries(data))
 
 
+def test_status_says_when_nothing_was_ever_sent_on(data: Path) -> None:
+    answer = spanledger("forward", "status", "--data", data, "--format", "jsonl")
+    assert (answer.code, answer.out) == (0, "")
+    assert "[forward]" in answer.err
+
+
 def test_an_error_is_noted_and_forgotten_when_it_works(data: Path) -> None:
     with sink() as target, forwarding(data, target) as forward:
         target.failing = 1

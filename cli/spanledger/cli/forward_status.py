@@ -6,6 +6,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import typer
+
 from spanledger.cli.errors import UserError
 from spanledger.cli.options import Format
 from spanledger.cli.render import write_rows
@@ -23,6 +25,8 @@ def print_status(data: Path, output: Format) -> None:
         state, total = read_state(store), store.last_commit().entries_total
     rows = [] if state is None else [_row(state, total)]
     write_rows(COLUMNS, rows, output, optional=OPTIONAL)
+    if state is None:
+        typer.echo("nothing was sent on yet: a server with [forward] in its configuration does so, see docs/collector.md", err=True)
 
 
 def _row(state: ForwardState, total: int) -> list[object]:

@@ -51,11 +51,16 @@ def _section(command: Any, path: str, level: int) -> list[str]:
     return parts
 
 
+def plain(text: str) -> str:
+    """A help text as a terminal shows it: without markup, brackets that are meant as such."""
+    return _MARKUP.sub("", text.replace("\f", "")).replace("\\[", "[")
+
+
 def _help(text: str) -> list[str]:
     """A docstring's paragraphs; the indented lines under «Examples» become a code block."""
     lines: list[str] = []
     examples: list[str] = []
-    for line in _MARKUP.sub("", text.replace("\f", "")).splitlines():
+    for line in plain(text).splitlines():
         if line.strip() in {"Examples", "Example"}:
             continue
         if line.startswith("  "):
@@ -79,7 +84,7 @@ def _parameter(parameter: Any) -> str | None:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return " ".join(plain(text).split()).replace("|", "\\|")
 
 
 def main() -> None:
