@@ -37,6 +37,10 @@ def test_a_command_brings_the_table_to_the_ledger(tmp_path: Path) -> None:
     assert published(data) == booked(data)
     assert "unchanged: version 0" in spanledger("publish", "delta", "--data", data).err
     assert "new: version 0" in spanledger("publish", "delta", "--data", data, "--anew").err
+    (tmp_path / "more.pb").write_bytes(as_protobuf(chat(9, 91, "acme")))
+    assert spanledger("ingest", "--data", data, tmp_path / "more.pb").code == 0
+    assert "brought up to date: version 1" in spanledger("publish", "delta", "--data", data).err
+    assert published(data) == booked(data)
 
 
 def test_a_server_keeps_the_table_up_and_leaves_it_whole(tmp_path: Path) -> None:

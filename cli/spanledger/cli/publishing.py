@@ -57,4 +57,5 @@ def publish_folder(data: Path, config_path: Path | None, *, anew: bool) -> str:
     """Bring the table up now and say what it is."""
     config = load_config(config_path).config.publish
     done = DeltaPublisher(data, config.keep_seconds).publish(anew=anew)
-    return f"{data}/events is a Delta table, {'new' if done.versions else 'unchanged'}: {published_text(done)}"
+    how = "new" if done.begun else "brought up to date" if done.versions else "unchanged"
+    return f"{data}/events is a Delta table, {how}: {published_text(done)}"
