@@ -165,6 +165,8 @@ def test_shown_first_and_sent_only_when_asked(data: Path, server: tuple[BillingS
     assert not there.taken
     sent = spanledger(*arguments, "--start", "beginning", "--commit")
     assert (sent.code, sent.err.strip()) == (0, f"250 events to orb ({url}): entries 1 to 250")
+    assert spanledger(*arguments, "--commit").err.strip() == f"nothing new for orb ({url})"
+    assert spanledger(*arguments).err.strip() == "nothing new for orb"
     total = sum(Decimal(one["properties"]["cost_usd"]) for one in there.taken.values())
     assert total == 250 * Decimal("0.0125")
     unpriced = spanledger("push", "orb", "--data", data, "--url", url, "--start", "beginning")

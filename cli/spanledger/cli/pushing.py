@@ -100,7 +100,10 @@ def _show(ledger: Ledger, system: System, chosen: Selection, at: Push, head: int
         total = sum(sums.values(), Decimal())
     rows: list[tuple[Any, ...]] = [(customer, events[customer], sums[customer]) for customer in sorted(events)]
     write_rows(("customer", "events", chosen.amount), rows, output, totals=("total", sum(events.values()), total))
-    typer.echo(f"entries {at.entry_number + 1} to {head} for {system.name}; nothing was sent: --commit sends it", err=True)
+    if at.entry_number < head:
+        typer.echo(f"entries {at.entry_number + 1} to {head} for {system.name}; nothing was sent: --commit sends it", err=True)
+    else:
+        typer.echo(f"nothing new for {system.name}", err=True)
 
 
 class _Job(NamedTuple):
@@ -133,7 +136,8 @@ def _send_all(data: Path, ledger: Ledger, job: _Job, clock: Clock) -> None:
     finally:
         store.end_lease(lease, holder)
         store.close()
-    typer.echo(f"{sent} events to {job.system.name} ({job.sender.url}): entries {first + 1} to {job.head}", err=True)
+    where = f"{job.system.name} ({job.sender.url})"
+    typer.echo(f"{sent} events to {where}: entries {first + 1} to {job.head}" if first < job.head else f"nothing new for {where}", err=True)
 
 
 def _batches(waiting: Iterator[Bill], most: int) -> Iterator[list[Bill]]:
