@@ -32,6 +32,9 @@ class Answer(NamedTuple):
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+os.environ["COLUMNS"] = "160"  # without a terminal, tables would be as wide as chance has it
+
+
 def spanledger(*args: object) -> Answer:
     """Run a command in this process."""
     out, err = io.StringIO(), io.StringIO()

@@ -28,7 +28,7 @@ def test_config_show_prints_a_valid_file_with_sources(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[recevier]\n", "recevier: no such setting; did you mean receiver? allowed: enrich, receiver, store, worker"),
+        ("[recevier]\n", "recevier: no such setting; did you mean receiver? allowed: enrich, forward, publish, receiver, store, worker"),
         ("[receiver]\ngrpc = 4317\n", "receiver.grpc: "),
         ("[receiver]\ngrpc = 'localhost'\n", "receiver.grpc: 'localhost' is not host:port, as in 127.0.0.1:4317"),
         ("[receiver]\ngrpc = 'off'\nhttp = 'off'\n", "receiver: grpc and http are both off: nothing would listen"),

@@ -13,7 +13,7 @@ app = options.app()
 
 @app.callback(no_args_is_help=True)
 def forward() -> None:
-    """Costs sent on as OTLP logs and metrics (`\\[forward]` in the configuration): how far, and from where again."""
+    """Costs sent on as OTLP logs and metrics: how far, and from where again."""
 
 
 @app.command()
