@@ -167,3 +167,26 @@ def test_every_module_has_a_test_file_of_its_name(path: Path) -> None:
 def test_the_exceptions_are_all_needed() -> None:
     names = [short(path) for path in MODULES]
     assert [pattern for pattern in TESTED_BY if not any(fnmatch(name, pattern) for name in names)] == []
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def _changed_on_import(source: str) -> list[str]:
+    """Attributes of other modules that reading a module sets: they would stay set for every test of the process."""
+    return [
+        ast.unparse(target)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Attribute) and target.attr != "__test__"
+    ]
+
+
+def test_no_test_changes_the_product_when_it_is_read() -> None:
+    changed = {short(path): _changed_on_import(path.read_text("utf-8")) for path in TESTS if "cases" not in path.parts}
+    assert {name: what for name, what in changed.items() if what} == {}
+
+
+def test_such_a_change_would_be_found() -> None:
+    assert _changed_on_import("parts.rules_from = lambda config: RULES") == ["parts.rules_from"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pyarrow.parquet as pq
 
@@ -34,7 +35,13 @@ AUTHORITY = "default"
 SEGMENT_BYTES = 3000
 Net = Counter[tuple[int, int]]
 _RULES = rules_from(CONFIG.enrich)
-parts.rules_from = lambda _config: _RULES  # the same rules for thousands of starts; working out their id takes longer than a start
+
+
+@contextmanager
+def _parts(**others: Any) -> Iterator[None]:
+    """The same rules for thousands of starts, as working out their id takes longer than one; put back for the other tests of the process."""
+    with patch.multiple(parts, rules_from=lambda _config: _RULES, **others):
+        yield
 
 
 @cache
@@ -82,7 +89,7 @@ class Life:
         while left > 0:
             some = min(left, self._rng.randint(8, 16))
             left -= some
-            with self._journal() as journal, OpenWorker(self._folder, CONFIG) as opened:
+            with _parts(), self._journal() as journal, OpenWorker(self._folder, CONFIG) as opened:
                 for _ in range(some):
                     self._step(journal, opened)
 
@@ -136,13 +143,16 @@ class Forgetful(Ledger):
 
 def recover(data: Path, again: Iterable[int] = (), *, kept_by: type[Ledger] = Ledger) -> Net:
     """Start on a folder as a server does, send some requests again, settle everything; how often each span is charged."""
-    parts.Ledger = kept_by  # type: ignore[misc]  # the control's, or its own
     folder = DataFolder(data)
     folder.create()
     folder.secret()
     with closing(Metastore.open(folder.path)) as store:
         position = store.last_commit().position
-    with Journal(folder.journal, at_least=position, segment_bytes=SEGMENT_BYTES) as journal, OpenWorker(folder, CONFIG) as opened:
+    with (
+        _parts(Ledger=kept_by),
+        Journal(folder.journal, at_least=position, segment_bytes=SEGMENT_BYTES) as journal,
+        OpenWorker(folder, CONFIG) as opened,
+    ):
         for done in [journal.append(record_of(number)) for number in again]:
             done.result(30)
         opened.worker.settle_up_to(journal.position)
