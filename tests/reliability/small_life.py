@@ -39,7 +39,7 @@ _RULES = rules_from(CONFIG.enrich)
 
 @contextmanager
 def _parts(**others: Any) -> Iterator[None]:
-    """The same rules for thousands of starts, as working out their id takes longer than one; put back for the other tests of the process."""
+    """The same rules for thousands of starts, as working out their id takes longer; put back for the other tests."""
     with patch.multiple(parts, rules_from=lambda _config: _RULES, **others):
         yield
 
