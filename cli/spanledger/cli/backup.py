@@ -25,6 +25,7 @@ from spanledger.store.compact import LEASE, LEASE_SECONDS
 from spanledger.store.errors import LedgerBusyError
 from spanledger.store.metastore import FILE_NAME, Metastore
 from spanledger.store.snapshots import Snapshot, copy_metastore, read_snapshot
+from spanledger.store.syncing import sync_folder
 
 MANIFEST: Final = "backup.json"
 FORMAT: Final = 1
@@ -140,7 +141,7 @@ def _whole_or_not_at_all(target: Path) -> Iterator[Path]:
     try:
         yield made
         made.rename(target)  # over an empty folder, too
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
@@ -242,16 +243,8 @@ def _write(path: Path, data: bytes) -> None:
 
 def _sync_folders(root: Path) -> None:
     for folder in _folders(root):
-        _sync_folder(folder)
+        sync_folder(folder)
 
 
 def _folders(root: Path) -> Iterable[Path]:
     return [root, *(path for path in root.rglob("*") if path.is_dir())]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spanledger.cli.errors import UserError
+from spanledger.store.syncing import sync_folder, write_private
 
 _SECRET_BYTES = 32
 
@@ -58,7 +59,7 @@ class DataFolder:
         missing = [each for each in (self.path, *self.path.parents) if not each.exists()]
         for each in reversed(missing):  # durably: a folder that a power cut takes would take what was acknowledged along
             each.mkdir(mode=0o700 if each == self.path else 0o777, exist_ok=True)
-            _sync_folder(each.parent)
+            sync_folder(each.parent)
 
     def secret(self) -> bytes:
         """The key of the pruning hashes, made on first use. Only the process that holds the lock may make it."""
@@ -66,7 +67,7 @@ class DataFolder:
             found = self._secret.read_bytes()
         except FileNotFoundError:
             found = secrets.token_bytes(_SECRET_BYTES)
-            _write_durably(self._secret, found)
+            write_private(self._secret, found)
         if len(found) != _SECRET_BYTES:
             raise UserError(f"{self._secret} is damaged: restore it, or delete it to start with new prompt hashes")
         return found
@@ -118,7 +119,7 @@ class DataFolder:
 
     def announce(self, server: ServerInfo) -> None:
         """Tell other commands where the server listens."""
-        _write_durably(self._server, (json.dumps(server._asdict()) + "\n").encode())
+        write_private(self._server, (json.dumps(server._asdict()) + "\n").encode())
 
     def withdraw(self) -> None:
         """The server no longer listens."""
@@ -131,24 +132,3 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    """Write a small private file so that it is there whole or not at all, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

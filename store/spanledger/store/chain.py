@@ -19,10 +19,11 @@ from spanledger.store.admin_log import log_head
 from spanledger.store.chain_records import NO_RECORD, ChainRecord, make_record, parse_line
 from spanledger.store.crash import crash_point
 from spanledger.store.errors import ChainError, LedgerFencedError
-from spanledger.store.files import DataFile, make_folders, sync_folder
+from spanledger.store.files import DataFile
 from spanledger.store.merkle import Frontier
 from spanledger.store.metastore import Commit, Metastore
 from spanledger.store.seal import HashedRows, Sealed, hashed_rows, sealed
+from spanledger.store.syncing import make_folders, sync_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from spanledger.store import merkle
 from spanledger.store.chain import Head
 from spanledger.store.errors import ChainError
-from spanledger.store.files import sync_folder
+from spanledger.store.syncing import sync_folder, write_private
 from spanledger.store.times import rfc3339
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def load_key(path: Path, *, create: bool = False) -> Ed25519PrivateKey:
     if create and not path.exists():
         key = Ed25519PrivateKey.generate()
         pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        _write_new(path, pem)
+        write_private(path, pem)
         return key
     try:
         found = serialization.load_pem_private_key(path.read_bytes(), None)
@@ -65,19 +64,6 @@ def load_key(path: Path, *, create: bool = False) -> Ed25519PrivateKey:
     if not isinstance(found, Ed25519PrivateKey):
         raise ChainError(f"{path} is no Ed25519 key")
     return found
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """Write a private file so that it is there whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(handle, data)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    unfinished.replace(path)
-    sync_folder(path.parent)
 
 
 def verifier_key(name: str, key: Ed25519PrivateKey) -> str:
@@ -166,7 +152,7 @@ def keep(data_dir: Path, size: int, note: str) -> Path:
         sync_folder(data_dir)
     path = folder / f"{size:012d}.txt"
     if not path.exists():
-        _write_new(path, note.encode())
+        write_private(path, note.encode())
     return path
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from spanledger.store.crash import crash_point
 from spanledger.store.days import day_text
+from spanledger.store.syncing import make_folders, sync_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,26 +84,6 @@ def compacted_file_path(table: Table, day: int, epoch: int, now_ns: int, n: int)
 def is_written_by(path: str, kind: str) -> bool:
     """Whether a data file's name says that it was written by a writer of this kind, such as COMMITTED."""
     return path.rsplit("/", 1)[-1].removeprefix("_").startswith(kind)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def make_folders(root: Path, folder: Path) -> None:
-    """Create `folder` under `root`, durably: a folder that is lost in a power cut takes its files along."""
-    missing = []
-    while folder != root and not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for each in reversed(missing):
-        each.mkdir(exist_ok=True)
-        sync_folder(each.parent)
 
 
 def write_parquet(root: Path, relative: str, table: pa.Table, options: dict[str, Any]) -> tuple[int, bytes]:

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from spanledger.store.errors import StoreError
+from spanledger.store.syncing import sync_folder
 
 SCHEMES: Final = ("s3", "gs", "az", "abfs", "abfss", "gcs")
 _ARROW_SCHEMES: Final = {"az": "abfs", "gcs": "gs"}
@@ -86,7 +87,7 @@ class FolderTarget:
             unfinished.unlink(missing_ok=True)
             raise
         unfinished.replace(final)
-        _sync_folder(final.parent)
+        sync_folder(final.parent)
 
     def remove(self, path: str) -> None:
         """Delete a file if it is there."""
@@ -98,15 +99,7 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_folder(folder.parent)
 
 
 class ObjectTarget:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from spanledger.store.errors import PublishError
-from spanledger.store.files import COMPACTED, is_written_by, make_folders
+from spanledger.store.files import COMPACTED, is_written_by
 from spanledger.store.metastore import Metastore
 from spanledger.store.publish.delta_log import (
     CHECKPOINT_EVERY,
@@ -34,6 +34,7 @@ from spanledger.store.publish.delta_log import (
     write_checkpoint,
 )
 from spanledger.store.publish.delta_schema import PARTITION, PROTOCOL, keep_seconds_of, metadata
+from spanledger.store.syncing import make_folders
 
 TABLE: Final = "events"
 APP_ID: Final = "spanledger"

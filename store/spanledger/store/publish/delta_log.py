@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spanledger.store.crash import crash_point
 from spanledger.store.errors import PublishError
-from spanledger.store.files import sync_folder
+from spanledger.store.syncing import sync_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
