@@ -60,6 +60,10 @@ ByTime = Annotated[
 ]
 Zone = Annotated[str, typer.Option("--tz", metavar="ZONE", help="Time zone of dates and of day, week and month, such as Europe/Berlin.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most this many rows.")]
+Commit = Annotated[bool, typer.Option("--commit/--dry-run", help="Book the difference, or only show it.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Book without asking.")]
+Reason = Annotated[str | None, typer.Option(metavar="TEXT", help="Why, kept with the run.", show_default=False)]
+Actor = Annotated[str | None, typer.Option(metavar="NAME", help="Who, kept with the run.", show_default=False)]
 
 Chosen = Mapping[str, Sequence[str]]
 """The filters that were given: name -> values, an empty one for those that have none."""

@@ -12,9 +12,6 @@ from spanledger.cli import options
 
 app = options.app()
 Commit = Annotated[bool, typer.Option("--commit/--dry-run", help="Book it, or only show it.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Book without asking.")]
-Reason = Annotated[str | None, typer.Option(metavar="TEXT", help="Why, kept with the run.", show_default=False)]
-Actor = Annotated[str | None, typer.Option(metavar="NAME", help="Who, kept with the run.", show_default=False)]
 
 
 @app.callback(no_args_is_help=True)
@@ -52,9 +49,9 @@ def book(
     period: Annotated[str, typer.Argument(metavar="PERIOD", help="A period that is over: 2026-10, 2026-Q3, 2026 or contract.")],
     data: options.Data = options.DEFAULT_DATA,
     commit: Commit = False,
-    yes: Yes = False,
-    reason: Reason = None,
-    actor: Actor = None,
+    yes: options.Yes = False,
+    reason: options.Reason = None,
+    actor: options.Actor = None,
     config: options.Config = None,
     output: options.Output = options.Format.table,
 ) -> None:
@@ -77,9 +74,9 @@ def undo(
     run: Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, or how it begins.")],
     data: options.Data = options.DEFAULT_DATA,
     commit: Commit = False,
-    yes: Yes = False,
-    reason: Reason = None,
-    actor: Actor = None,
+    yes: options.Yes = False,
+    reason: options.Reason = None,
+    actor: options.Actor = None,
     config: options.Config = None,
     output: options.Output = options.Format.table,
 ) -> None:

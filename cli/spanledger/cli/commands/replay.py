@@ -20,10 +20,10 @@ def replay(
     tenant: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only traces that this tenant has a part in, before or after.", show_default=False)
     ] = None,
-    commit: Annotated[bool, typer.Option("--commit/--dry-run", help="Book the difference, or only show it.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Book without asking.")] = False,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, kept with the run.", show_default=False)] = None,
-    actor: Annotated[str | None, typer.Option(metavar="NAME", help="Who, kept with the run.", show_default=False)] = None,
+    commit: options.Commit = False,
+    yes: options.Yes = False,
+    reason: options.Reason = None,
+    actor: options.Actor = None,
     config: options.Config = None,
     output: options.Output = options.Format.table,
 ) -> None:
