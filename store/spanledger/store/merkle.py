@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 HASH_BYTES: Final = 32
+_PAIR_BYTES: Final = 2 * HASH_BYTES
+_node = hashlib.sha256(b"\x01").copy
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -24,9 +26,8 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def _level_up(hashes: Sequence[bytes]) -> list[bytes]:
-    """One level nearer to the root; the last of an odd number moves up as it is, which gives the tree of RFC 6962."""
-    sha256 = hashlib.sha256
-    level = [sha256(b"\x01" + left + right).digest() for left, right in zip(hashes[::2], hashes[1::2], strict=False)]
+    """One level nearer to the root, as in `joined_root`."""
+    level = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=False)]
     if len(hashes) % 2:
         level.append(hashes[-1])
     return level
@@ -34,9 +35,21 @@ def _level_up(hashes: Sequence[bytes]) -> list[bytes]:
 
 def root(leaves: Sequence[bytes]) -> bytes:
     """The root over these leaf hashes; that of no leaves is SHA-256 of nothing."""
-    while len(leaves) > 1:
-        leaves = _level_up(leaves)
-    return leaves[0] if leaves else EMPTY_ROOT
+    return joined_root(b"".join(leaves))
+
+
+def joined_root(leaves: bytes) -> bytes:
+    """The root over leaf hashes that stand end to end, as they do where there are very many."""
+    while len(leaves) > HASH_BYTES:
+        level = []
+        whole = len(leaves) - len(leaves) % _PAIR_BYTES
+        for at in range(0, whole, _PAIR_BYTES):
+            node = _node()  # a copy costs half of what making one does
+            node.update(leaves[at : at + _PAIR_BYTES])
+            level.append(node.digest())
+        level.append(leaves[whole:])  # the last of an odd number moves up as it is, which gives the tree of RFC 6962
+        leaves = b"".join(level)
+    return leaves or EMPTY_ROOT
 
 
 def inclusion_path(leaves: Sequence[bytes], index: int) -> list[bytes]:

@@ -126,10 +126,12 @@ def batch_roots(leaves: bytes, codes: np.ndarray, payers: Sequence[Payer]) -> li
         return []
     order = np.argsort(codes, kind="stable")
     ordered = np.frombuffer(leaves, f"V{merkle.HASH_BYTES}")[order].tobytes()
-    hashes = [ordered[at : at + merkle.HASH_BYTES] for at in range(0, len(ordered), merkle.HASH_BYTES)]
     sorted_codes = codes[order]
     bounds = [0, *(np.flatnonzero(sorted_codes[1:] != sorted_codes[:-1]) + 1).tolist(), len(codes)]
-    found = [PayerRoot(payers[int(sorted_codes[a])], b - a, merkle.root(hashes[a:b])) for a, b in pairwise(bounds)]
+    found = [
+        PayerRoot(payers[int(sorted_codes[a])], b - a, merkle.joined_root(ordered[a * merkle.HASH_BYTES : b * merkle.HASH_BYTES]))
+        for a, b in pairwise(bounds)
+    ]
     return sorted(found, key=lambda each: _order(each.payer))
 
 
