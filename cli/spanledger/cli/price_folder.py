@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from spanledger.cli.access import sees_folder
 from spanledger.cli.errors import UserError
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.options import DEFAULT_DATA, existing_data
+from spanledger.cli.person import person
 from spanledger.cli.times import utc_text
 from spanledger.enrich.price_lint import AmbiguousRateError, refuse_ties
 from spanledger.store.catalogs import (
@@ -155,7 +155,7 @@ def put_in_force_in(metastore: Metastore, data: Path, names: Sequence[str]) -> s
     try:
         if parts.base != before.parts.base:
             refuse_ties(file_of(metastore, parts.base))
-        now = activate(metastore, parts, time.time_ns(), follows_shipped=follows, actor=actor(), reason=reason)
+        now = activate(metastore, parts, time.time_ns(), follows_shipped=follows, actor=person(), reason=reason)
     except AmbiguousRateError as error:
         raise UserError(f"these prices cannot go together: {error}") from error
     return _told(before, now, data)
@@ -169,7 +169,7 @@ def take_out_of_force(data: Path, names: Sequence[str]) -> str:
         for name in names:
             parts = _without(parts, _in(metastore, parts, name))
         reason = f"deactivated {', '.join(names)}"
-        now = activate(metastore, parts, time.time_ns(), follows_shipped=before.follows_shipped, actor=actor(), reason=reason)
+        now = activate(metastore, parts, time.time_ns(), follows_shipped=before.follows_shipped, actor=person(), reason=reason)
         return _told(before, now, data)
 
 
@@ -197,11 +197,3 @@ def _told(before: Active, now: Active, data: Path) -> str:
     running = DataFolder(data).server() is not None
     when = "the running server takes it within 5 seconds" if running else "the next span is priced by it"
     return f"{now.book_id} is in force; {when}, and what is booked keeps its price"
-
-
-def actor() -> str:
-    """Who is at the keyboard, for the record."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        return "unknown"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from typing import Annotated
 
@@ -64,8 +63,9 @@ def book(
       spanledger commitments book 2026-10 --commit --yes
     """
     from spanledger.cli.committing import Doing, book_period
+    from spanledger.cli.person import person
 
-    doing = Doing(commit, yes, reason, actor or getpass.getuser())
+    doing = Doing(commit, yes, reason, person(actor))
     raise typer.Exit(book_period(options.existing_data(data), config, period, doing, output, time.time_ns()))
 
 
@@ -87,6 +87,7 @@ def undo(
       spanledger commitments undo cm1-0123456789abcdef --commit
     """
     from spanledger.cli.committing import Doing, undo_run
+    from spanledger.cli.person import person
 
-    doing = Doing(commit, yes, reason, actor or getpass.getuser())
+    doing = Doing(commit, yes, reason, person(actor))
     raise typer.Exit(undo_run(options.existing_data(data), config, run, doing, output))

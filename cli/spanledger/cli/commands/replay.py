@@ -41,10 +41,10 @@ def replay(
 
       spanledger replay --since 2026-11-01 --until 2026-12-01 --config spanledger.toml --commit --reason "tenant key was wrong"
     """
-    import getpass
     import time
 
+    from spanledger.cli.person import person
     from spanledger.cli.replay_report import Wish, replay_folder
 
-    wish = Wish(since, until, tz, tenant, commit, yes, reason, actor or getpass.getuser())
+    wish = Wish(since, until, tz, tenant, commit, yes, reason, person(actor))
     raise typer.Exit(replay_folder(options.existing_data(data), config, wish, output, time.time_ns()))

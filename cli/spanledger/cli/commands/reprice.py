@@ -59,12 +59,11 @@ def reprice(
 
       spanledger reprice --since 30d --model-map gpt-4o=gpt-4o-mini --batch
     """
-    import getpass
     import time
 
+    from spanledger.cli.person import person
     from spanledger.cli.repricing import Wish, reprice_folder
 
     filters = {name: names for name, names in (("tenant", tenant), ("provider", provider), ("model", model)) if names}
-    who = actor or getpass.getuser()
-    wish = Wish(since, until, tz, filters, catalog, undo, tuple(model_map or ()), batch, commit, yes, reason, who)
+    wish = Wish(since, until, tz, filters, catalog, undo, tuple(model_map or ()), batch, commit, yes, reason, person(actor))
     raise typer.Exit(reprice_folder(options.existing_data(data), config, wish, output, time.time_ns()))
