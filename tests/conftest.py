@@ -1,4 +1,4 @@
-"""Property tests here have no deadline: timing is for benchmarks."""
+"""No test fails for being slow: a machine that is busy says nothing about what is tested."""
 
 from hypothesis import settings
 
