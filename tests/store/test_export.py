@@ -22,6 +22,7 @@ from spanledger.store.export.every import SHAPES, shape_named
 from spanledger.store.export.export import Exported, Request, export, ledger_id
 from spanledger.store.export.targets import ExportError, FolderTarget, ObjectTarget, Target, target_of
 from spanledger.store.ledger import Ledger
+from tests.store.object_stores import gets_what_a_folder_gets
 from tests.store.samples import DAY_NS, NOON, event
 
 COST = Decimal("0.0125")
@@ -354,23 +355,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
-def test_an_s3_bucket_gets_what_a_folder_gets(ledger: Ledger, tmp_path: Path, bucket: str) -> None:
-    there, here = ObjectTarget(bucket), FolderTarget(tmp_path / "out")
-    for target in (there, here):
-        run(ledger, target, since_last=True)
-    correct(ledger)
-    for target in (there, here):
-        run(ledger, target, since_last=True)
-    assert there.names("events/_spanledger") == here.names("events/_spanledger")
-    assert len(there.names("events/_spanledger")) == 2
-    for day in ("event_date=2026-11-21", "event_date=2026-11-22"):
-        names = here.names(f"events/{day}")
-        assert there.names(f"events/{day}") == names
-        assert names
-        for name in names:
-            assert there.read(f"events/{day}/{name}") == here.read(f"events/{day}/{name}")
-    assert there.read("events/nothing") is None
-    there.remove("events/nothing")
+def test_an_s3_bucket_gets_what_a_folder_gets(tmp_path: Path, bucket: str) -> None:
+    gets_what_a_folder_gets(bucket, tmp_path)
 
 
 def test_a_bucket_that_is_not_there_is_said_in_a_line(ledger: Ledger, bucket: str) -> None:

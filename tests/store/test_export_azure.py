@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
@@ -18,15 +16,15 @@ import pytest
 
 from spanledger.store.export.every import SHAPES
 from spanledger.store.export.export import Request, export
-from spanledger.store.export.targets import ExportError, FolderTarget, ObjectTarget, shown, target_of
+from spanledger.store.export.targets import ExportError, ObjectTarget, shown
 from spanledger.store.ledger import Ledger
-from tests.store.samples import DAY_NS, NOON, event
+from tests.store.object_stores import free_port, gets_what_a_folder_gets, running
+from tests.store.samples import NOON, event
 
 VERSION = "3.37.0"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spanledger" / f"azurite-{VERSION}"
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # Azurite's own, the same everywhere
-_WAIT_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -54,22 +52,9 @@ def container(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """The address of a prefix of a container."""
     from pyarrow.fs import AzureFileSystem
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = ["--silent", "--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--blobHost", "127.0.0.1"]
-    running = subprocess.Popen(
-        [str(program), *options, "--blobPort", str(port)], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        deadline = time.monotonic() + _WAIT_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "Azurite did not come up"
-                time.sleep(0.1)
+    with running([program, *options, "--blobPort", str(port)], port, tmp_path):
         place = f"127.0.0.1:{port}"
         AzureFileSystem(
             ACCOUNT,
@@ -82,26 +67,10 @@ def container(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", ACCOUNT)
         monkeypatch.setenv("AZURE_STORAGE_KEY", KEY)
         yield f"az://finance/ledger?endpoint_override={place}&scheme=http"
-    finally:
-        running.terminate()
-        running.wait()
 
 
 def test_a_container_gets_what_a_folder_gets(container: str, tmp_path: Path) -> None:
-    there, here = target_of(container), FolderTarget(tmp_path / "out")
-    request = Request(SHAPES["lines"], "parquet", since_last=True)
-    with Ledger.open(tmp_path / "data") as ledger:
-        for number, some in enumerate(([event(1), event(2, start_ns=NOON + DAY_NS, end_ns=NOON + DAY_NS + 1)], [event(3)]), 1):
-            ledger.commit(some, [], position=number, open_position=0, booked_ns=NOON)
-            for target in (there, here):
-                assert export(ledger, target, request, now_text="now").rows == 2 * len(some)
-    for folder in ("lines/_spanledger", "lines/event_date=2026-11-21", "lines/event_date=2026-11-22"):
-        names = here.names(folder)
-        assert names
-        assert there.names(folder) == names
-        assert [there.read(f"{folder}/{name}") for name in names] == [here.read(f"{folder}/{name}") for name in names]
-    assert there.read("lines/nothing") is None
-    there.remove("lines/nothing")
+    gets_what_a_folder_gets(container, tmp_path)
 
 
 def test_no_key_is_shown(container: str, tmp_path: Path) -> None:
