@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from tests.cli.otlp import CHAT_USD
 from tests.cli.runner import Server, events
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "otel-config"
@@ -36,13 +36,6 @@ def built() -> Path:
         pytest.skip("there is no Go to build the Collector with")
     assert done.returncode == 0, "the Collector could not be built"
     return Path(done.stdout.strip())
-
-
-def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Certificates:

@@ -10,7 +10,8 @@ from typing import Any
 
 from tests.cli.otlp_sink import Sink, attributes, sink
 from tests.cli.runner import events
-from tests.otel_config.collector import Sender, Setting, chats, free_port
+from tests.otel_config.collector import Sender, Setting, chats
+from tests.ports import free_port
 
 Row = tuple[int, str, str, str, str | None, str | None]
 """Entry number, event id, trace id, kind, tenant, exact cost."""

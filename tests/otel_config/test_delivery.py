@@ -11,7 +11,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from tests.cli.otlp_sink import Sink, sink
 from tests.cli.runner import events, spanledger
-from tests.otel_config.collector import CANARY, Collector, Sender, Setting, charged_once, chats, free_port
+from tests.otel_config.collector import CANARY, Collector, Sender, Setting, charged_once, chats
+from tests.ports import free_port
 
 
 def new_key(place: Setting, tenant: str | None) -> str:

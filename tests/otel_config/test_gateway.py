@@ -11,9 +11,10 @@ from opentelemetry.trace import set_span_in_context
 
 from tests.cli.otlp_sink import sink
 from tests.conformance.road import case_names
-from tests.otel_config.collector import CONFIGS, Sender, Setting, free_port
+from tests.otel_config.collector import CONFIGS, Sender, Setting
 from tests.otel_config.test_files import read
 from tests.otel_config.test_redaction import readings, redacted
+from tests.ports import free_port
 
 __all__ = ["redacted"]
 PLUMBING = re.compile(r"(client|db|error|exception|http|messaging|net|network|peer|rpc|server|url|user_agent)\.")

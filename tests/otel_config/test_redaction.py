@@ -16,7 +16,8 @@ from spanledger.enrich.records import Reading
 from spanledger.receiver.otlp_json import to_protobuf
 from spanledger.receiver.prune import Pruner
 from tests.conformance.road import RULES, case_names, requests
-from tests.otel_config.collector import CONFIGS, Collector, free_port
+from tests.otel_config.collector import CONFIGS, Collector
+from tests.ports import free_port
 
 PIPELINE = """
 receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{port}"}}}}}}}}

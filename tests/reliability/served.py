@@ -5,26 +5,19 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from tests.cli.runner import COMMAND
+from tests.ports import free_port
 from tests.reliability.bars import require
 from tests.reliability.processes import children
 
 SEAMS = Path(__file__).parent / "seams"
 ROOT = Path(__file__).parents[2]
 _UP_SECONDS = 60.0
-
-
-def free_port() -> int:
-    """A port that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Served:

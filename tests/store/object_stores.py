@@ -19,13 +19,6 @@ _WAIT_SECONDS = 60.0
 FOLDERS = ("lines/_spanledger", "lines/event_date=2026-11-21", "lines/event_date=2026-11-22")
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @contextmanager
 def running(command: Sequence[str | Path], port: int, folder: Path) -> Iterator[None]:
     """A program that works in this folder and listens on this port, from when it does until the end of the block."""

@@ -18,7 +18,8 @@ from spanledger.store.export.every import SHAPES
 from spanledger.store.export.export import Request, export
 from spanledger.store.export.targets import ExportError, ObjectTarget, shown
 from spanledger.store.ledger import Ledger
-from tests.store.object_stores import free_port, gets_what_a_folder_gets, running
+from tests.ports import free_port
+from tests.store.object_stores import gets_what_a_folder_gets, running
 from tests.store.samples import NOON, event
 
 VERSION = "3.37.0"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.object_stores import free_port, gets_what_a_folder_gets, running
+from tests.ports import free_port
+from tests.store.object_stores import gets_what_a_folder_gets, running
 
 
 @pytest.fixture
