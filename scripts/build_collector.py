@@ -6,57 +6,42 @@ The cache is $SPANLEDGER_COLLECTOR_CACHE, or spanledger/collector in the user's 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-MANIFEST = Path(__file__).parents[1] / "otel-config/builder.yaml"
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from scripts.fetched import alone, cache_folder, run  # noqa: E402 - the tree must be on the path first
+
+MANIFEST = ROOT / "otel-config/builder.yaml"
 BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.145.0"
 NAME = "otelcol-spanledger"
 NO_GO = 3
-TRIES = 3
-"""A module proxy may fail for a moment."""
 
 
 class NoGoError(Exception):
     """There is no Go to build with."""
 
 
-def cache_folder() -> Path:
-    """Where builds are kept."""
-    told = os.environ.get("SPANLEDGER_COLLECTOR_CACHE")
-    return Path(told) if told else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spanledger/collector"
-
-
 def built_path() -> Path:
     """Where the Collector of the present manifest is, or will be."""
     content = hashlib.sha256(MANIFEST.read_bytes() + BUILDER.encode()).hexdigest()[:16]
-    return cache_folder() / content / NAME
+    return cache_folder("collector") / content / NAME
 
 
 def collector() -> Path:
     """The Collector, built if it is not yet there; waits for another process that builds it. Raises NoGoError, CalledProcessError."""
     binary = built_path()
-    with _alone(binary.parent.with_suffix(".lock")):
+    with alone(binary.parent):
         if not binary.exists():
             _build(binary)
     return binary
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _build(binary: Path) -> None:
@@ -69,19 +54,10 @@ def _build(binary: Path) -> None:
         manifest.write_text(MANIFEST.read_text("utf-8").replace("./out", str(folder / "out")), "utf-8")
         # No version control stamps: the sources are generated, and lie in no repository.
         env = os.environ | {"GOBIN": str(folder), "GOFLAGS": "-buildvcs=false", "CGO_ENABLED": "0"}
-        _run([go, "install", BUILDER], env)
-        _run([str(folder / "builder"), "--config", str(manifest), "--ldflags", "-s -w"], env)
+        run([go, "install", BUILDER], env=env)
+        run([str(folder / "builder"), "--config", str(manifest), "--ldflags", "-s -w"], env=env)
         binary.parent.mkdir(exist_ok=True)
         (folder / "out" / NAME).replace(binary)
-
-
-def _run(command: list[str], env: dict[str, str]) -> None:
-    for attempt in range(1, TRIES + 1):
-        done = subprocess.run(command, env=env, stdout=sys.stderr, check=False)
-        if done.returncode == 0:
-            return
-        time.sleep(5 * attempt if attempt < TRIES else 0)
-    raise subprocess.CalledProcessError(done.returncode, command)
 
 
 def main() -> int:

@@ -7,28 +7,24 @@ no Java or no Maven.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from scripts.fetched import cache_folder, run  # noqa: E402 - the tree must be on the path first
+
 VERSION = "4.3.1"
 ARTIFACTS = ("delta-spark_4.1_2.13", "delta-storage")
 NO_JAVA = 3
-TRIES = 3
-"""A registry may fail for a moment."""
 
 
 class NoJavaError(Exception):
     """There is nothing to fetch with, or to run it."""
-
-
-def cache_folder() -> Path:
-    """Where the archives are kept."""
-    told = os.environ.get("SPANLEDGER_DELTA_CACHE")
-    return Path(told) if told else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spanledger/delta"
 
 
 def archives() -> list[Path]:
@@ -36,7 +32,7 @@ def archives() -> list[Path]:
     java, maven = shutil.which("java"), shutil.which("mvn")
     if java is None or maven is None:
         raise NoJavaError(f"there is no `{'java' if java is None else 'mvn'}` on the PATH: Spark cannot be run here")
-    folder = cache_folder()
+    folder = cache_folder("delta")
     folder.mkdir(parents=True, exist_ok=True)
     found = [folder / f"{name}-{VERSION}.jar" for name in ARTIFACTS]
     for name, path in zip(ARTIFACTS, found, strict=True):
@@ -48,10 +44,7 @@ def archives() -> list[Path]:
 def _fetch(maven: str, artifact: str, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as made:
         command = [maven, "-q", "-B", "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={made}"]
-        for attempt in range(TRIES):
-            done = subprocess.run(command, stdout=sys.stderr, cwd=made, check=attempt == TRIES - 1)
-            if done.returncode == 0:
-                break
+        run(command, folder=Path(made))
         (Path(made) / path.name).replace(path)
 
 

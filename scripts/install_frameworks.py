@@ -7,36 +7,28 @@ Exit code 3: they could not be had.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-PINS = Path(__file__).parents[1] / "tests/otel_config/sdk"
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from scripts.fetched import alone, cache_folder, run  # noqa: E402 - the tree must be on the path first
+
+PINS = ROOT / "tests/otel_config/sdk"
 FILES = ("requirements.txt", "constraints.txt", "package.json")
 UV = "uv==0.13.9"
 NOT_TO_BE_HAD = 3
-TRIES = 3
-"""A registry may fail for a moment."""
-
-
-def cache_folder() -> Path:
-    """Where installations are kept."""
-    told = os.environ.get("SPANLEDGER_FRAMEWORKS_CACHE")
-    return Path(told) if told else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spanledger/frameworks"
 
 
 def installed() -> Path:
     """The folder with `venv` and `node_modules`, made if it is not yet there; waits for another process that makes it."""
     content = b"".join((PINS / name).read_bytes() for name in FILES) + sys.version.encode() + UV.encode()
-    folder = cache_folder() / hashlib.sha256(content).hexdigest()[:16]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    folder = cache_folder("frameworks") / hashlib.sha256(content).hexdigest()[:16]
+    with alone(folder):
         done = folder / "done"
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)  # a venv cannot be moved: what an earlier try left is made anew in place
@@ -54,22 +46,13 @@ def node_folder(folder: Path) -> Path:
 def _install(folder: Path) -> None:
     python = folder / "venv/bin/python"
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    _run([str(python), "-m", "pip", "install", "-q", UV])
+    run([str(python), "-m", "pip", "install", "-q", UV])
     wanted = ["-r", str(PINS / "requirements.txt"), "-c", str(PINS / "constraints.txt"), "--prerelease=if-necessary-or-explicit"]
-    _run([str(python.with_name("uv")), "pip", "install", "-q", "--python", str(python), *wanted])
+    run([str(python.with_name("uv")), "pip", "install", "-q", "--python", str(python), *wanted])
     node = node_folder(folder)
     shutil.copy(PINS / "package.json", folder)
     npm = [str(node / "bin/node"), str(node / "lib/node_modules/npm/bin/npm-cli.js"), "--prefix", str(folder), "install"]
-    _run([*npm, "--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"])
-
-
-def _run(command: list[str]) -> None:
-    for attempt in range(1, TRIES + 1):
-        done = subprocess.run(command, stdout=sys.stderr, check=False)
-        if done.returncode == 0:
-            return
-        time.sleep(3 * attempt if attempt < TRIES else 0)
-    raise subprocess.CalledProcessError(done.returncode, command)
+    run([*npm, "--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"])
 
 
 def main() -> int:
