@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,18 @@ def test_a_secret_that_cannot_be_read_is_an_error_and_is_not_sent_without(tmp_pa
     with sink() as target:
         with pytest.raises(SendError, match="FileNotFoundError"):
             Sender(config(target, "http", header_files={"authorization": str(tmp_path / "none")})).logs(REQUEST)
+        assert target.requests == []
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize("secret", ["Bearer s3cret\r\nx: y", "Bearer s3cret\u5bc6"])
+def test_a_secret_that_no_header_can_hold_is_not_quoted(tmp_path: Path, protocol: str, secret: str) -> None:
+    (tmp_path / "token").write_text(secret)
+    with sink() as target:
+        with pytest.raises(SendError) as refused:
+            Sender(config(target, protocol, header_files={"authorization": str(tmp_path / "token")})).logs(REQUEST)
+        assert "s3cret" not in "".join(traceback.format_exception(refused.value, chain=False))
+        assert refused.value.__cause__ is None
         assert target.requests == []
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
 
-from spanledger.cli.log import LogFormat, start_logging
+from spanledger.cli.log import LogFormat, fault, start_logging
+from spanledger.store.errors import LedgerBusyError
 
 
 @pytest.fixture(autouse=True)
@@ -30,14 +33,41 @@ def test_json_lines_hold_hostile_text_on_one_line(capsys: pytest.CaptureFixture[
     assert fields["time"].endswith("Z")
 
 
-def test_text_lines_name_the_error_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    start_logging(LogFormat.text, "worker")
+@pytest.mark.parametrize("kind", LogFormat)
+@pytest.mark.parametrize("debugging", ["", "1"])
+def test_an_error_that_may_quote_a_sender_is_told_by_kind_and_place(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: LogFormat, debugging: str
+) -> None:
+    monkeypatch.setenv("SPANLEDGER_DEBUG", debugging)
+    start_logging(kind, "worker")
     try:
-        raise ValueError("bad\nthing")
-    except ValueError:
-        logging.getLogger("spanledger.x").exception("could not")
+        {}["tell nobody\nof this"]
+    except KeyError:
+        logging.getLogger("a.library").exception("could not")
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith("could not: ValueError: bad thing")
+    assert "nobody" not in line
+    assert re.search(r"could not: KeyError (at|by) test_log\.py:\d+", line)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (LedgerBusyError("another process\nwrites"), "LedgerBusyError: another process writes"),
+        (OSError(28, "No space left on device", "/data/x"), "OSError: No space left on device: /data/x"),
+        (OSError("a server's words"), "OSError"),
+        (sqlite3.OperationalError("database or disk is full"), "OperationalError: database or disk is full"),
+        (ValueError("invalid literal: 'tell nobody'"), "ValueError"),
+    ],
+)
+def test_words_are_told_where_they_are_ours_or_the_systems(error: Exception, told: str) -> None:
+    assert fault(error) == told
+
+
+def test_the_way_is_told_to_who_looks_for_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPANLEDGER_DEBUG", "1")
+    with pytest.raises(ValueError, match="x") as caught:
+        int("x")
+    assert re.fullmatch(r"ValueError by test_log\.py:\d+", fault(caught.value))
 
 
 def test_libraries_speak_only_to_warn(capsys: pytest.CaptureFixture[str]) -> None:

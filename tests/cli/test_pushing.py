@@ -117,6 +117,10 @@ def test_what_is_refused_for_good_is_not_tried_again(
     with pytest.raises(PushError, match="does not accept the API key") as refused:
         tell(data, wish("metronome", url))
     assert "wrong-key" not in str(refused.value)
+    monkeypatch.setenv("SPANLEDGER_PUSH_KEY", "wrong\nkey")  # http.client would quote it
+    with pytest.raises(UserError, match="SPANLEDGER_PUSH_KEY has a character that no key has") as refused_here:
+        tell(data, wish("metronome", url))
+    assert "wrong" not in str(refused_here.value)
     monkeypatch.delenv("SPANLEDGER_PUSH_KEY")
     with pytest.raises(UserError, match="SPANLEDGER_PUSH_KEY must hold"):
         tell(data, wish("metronome", url))

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from spanledger.cli.errors import UserError
+from spanledger.cli.reaching import sendable
 from tests.cli.otlp import as_protobuf, chat
 from tests.cli.runner import Server, events, server, spanledger
 from tests.receiver.test_tls import Pki
@@ -61,3 +65,11 @@ def test_files_that_are_no_certificate_are_one_line(tmp_path: Path) -> None:
         code, said = ingest_beside(running, tmp_path, "--client-certificate", junk)
         assert code == 1
         assert said.splitlines()[-1].startswith("spanledger: the certificates for the server that keeps this folder cannot be used")
+
+
+@pytest.mark.parametrize("key", ["sl_s3cret\nx", "sl_s3cret\u5bc6", "sl_s3cret\x00"])
+def test_a_key_that_no_header_can_hold_is_not_quoted(key: str) -> None:
+    with pytest.raises(UserError, match="--key has a character that no key has") as refused:
+        sendable(key, "--key")
+    assert "s3cret" not in str(refused.value)
+    assert sendable(" sl_fine\n", "--key") == "sl_fine"

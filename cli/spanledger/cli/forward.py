@@ -17,6 +17,7 @@ from spanledger.cli.forward_config import ForwardConfig
 from spanledger.cli.forward_logs import logs_request
 from spanledger.cli.forward_metrics import add_entries, metrics_requests
 from spanledger.cli.forward_send import Answer, Sender, SendError
+from spanledger.cli.log import fault
 from spanledger.store.forwarding import EntryReader, ForwardState, Series, Totals, advance, note, read_state, read_totals, reset
 from spanledger.store.metastore import Metastore
 
@@ -121,7 +122,7 @@ class Forwarder:
                 with closing(Metastore.open(self._data)) as store:
                     self._work(Forwarding(self._data, store, self._config))
             except Exception as error:  # noqa: BLE001 - whatever it was, it is not the end of forwarding
-                _log.error("forwarding was interrupted: %s: %s", type(error).__name__, error)
+                _log.error("forwarding was interrupted: %s", fault(error))
                 self._stopped.wait(_PAUSES_SECONDS[-2])
 
     def _work(self, forwarding: Forwarding) -> None:

@@ -15,10 +15,9 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-from spanledger.cli.errors import debug_wanted
 from spanledger.cli.forward import Forwarder
 from spanledger.cli.forward_config import ForwardConfig
-from spanledger.cli.log import LogFormat, start_logging
+from spanledger.cli.log import LogFormat, fault, start_logging
 
 _log = logging.getLogger(__name__)
 _STOP_SECONDS: Final = 3.0
@@ -101,8 +100,8 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         code = main()
-    except Exception as error:
-        logging.getLogger("spanledger").critical("forwarding stopped: %s: %s", type(error).__name__, error, exc_info=debug_wanted())
+    except Exception as error:  # noqa: BLE001 - the last word of this process, in one line
+        logging.getLogger("spanledger").critical("forwarding stopped: %s", fault(error))
         code = 1
     sys.stderr.flush()
     os._exit(code)  # a thread still reads the input

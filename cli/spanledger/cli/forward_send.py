@@ -67,9 +67,12 @@ class Sender:
         except SendError:
             self.close()
             raise
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException) as error:
             self.close()
             raise SendError(f"{type(error).__name__}: {error}") from error
+        except ValueError as error:  # its words quote the header that cannot be sent, which may be a secret
+            self.close()
+            raise SendError(f"{type(error).__name__}: a header of [forward] has a character that no header may have") from None
 
 
 def _headers(config: ForwardConfig) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from spanledger.cli.archive_anchor import archive_line
 from spanledger.cli.errors import UserError
+from spanledger.cli.log import fault
 from spanledger.store.admin_log import admin_line
 from spanledger.store.chain import Head, read_head
 from spanledger.store.checkpoints import KEY_NAME, keep, kept, load_key, make_note, read_note, verifier_key
@@ -142,7 +143,7 @@ class Notary:
                     self._deliver(waiting)
                 waiting = None
             except Exception as error:  # noqa: BLE001 - whatever it was, the ledger must go on
-                _log.warning("a checkpoint was put off: %s: %s", type(error).__name__, error)
+                _log.warning("a checkpoint was put off: %s", fault(error))
 
     def _sign(self) -> Signed | None:
         """A new checkpoint, or None if nothing was booked since the last."""

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from spanledger.cli.config import load_config
+from spanledger.cli.log import fault
 from spanledger.store.config import PublishConfig
 from spanledger.store.publish.delta import DeltaPublisher, Published
 
@@ -43,7 +44,7 @@ class Keeper:
                 if done.begun:
                     _log.info("began a Delta table: %s", published_text(done))
             except Exception as error:  # noqa: BLE001 - whatever it was, the ledger must go on
-                _log.warning("publishing the Delta table was put off: %s: %s", type(error).__name__, error)
+                _log.warning("publishing the Delta table was put off: %s", fault(error))
             self._stopped.wait(self._config.every_seconds)
 
 

@@ -17,6 +17,7 @@ from spanledger.cli.errors import UserError
 from spanledger.cli.options import Format
 from spanledger.cli.progress import rows_progress
 from spanledger.cli.push_send import PushError, Sender
+from spanledger.cli.reaching import sendable
 from spanledger.cli.render import write_rows
 from spanledger.store.export.billing import SYSTEMS, Bill, Selection, System, bill_payload, bills, without_amount
 from spanledger.store.export.export import ledger_id
@@ -52,7 +53,7 @@ class Clock(NamedTuple):
 def push(data: Path, wish: Wish, output: Format, clock: Clock = Clock()) -> None:  # noqa: B008 - it is immutable
     """Show what would be sent, or send it. Raises UserError with what to do where it cannot be."""
     system = SYSTEMS[wish.system]
-    key = os.environ.get(KEY_VARIABLE, "")
+    key = sendable(os.environ.get(KEY_VARIABLE, ""), KEY_VARIABLE)
     if wish.is_commit and not key:
         raise UserError(f"{KEY_VARIABLE} must hold the API key of {wish.system}")
     sender = Sender(wish.system, key, wish.url)

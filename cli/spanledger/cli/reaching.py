@@ -19,6 +19,14 @@ class Credentials(NamedTuple):
     private_key: Path | None = None
 
 
+def sendable(secret: str, name: str) -> str:
+    """A secret for a header, without blanks around it. UserError where no header can hold it: the library's own error would quote it."""
+    found = secret.strip()
+    if not (found.isascii() and found.isprintable()):
+        raise UserError(f"{name} has a character that no key has: a line break, a blank of another kind or a letter with an accent")
+    return found
+
+
 def connection_to(server: ServerInfo, shown: Credentials, *, timeout_seconds: float = 60) -> http.client.HTTPConnection:
     """A connection to the HTTP port of the server that keeps a folder. UserError: it has none, or files are no certificates."""
     if server.http is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from spanledger.cli.errors import UserError, complain
 from spanledger.cli.feed import BadInput, Request
 from spanledger.cli.folder import DataFolder, ServerInfo
-from spanledger.cli.reaching import Credentials, connection_to
+from spanledger.cli.reaching import Credentials, connection_to, sendable
 from spanledger.cli.render import visible
 from spanledger.receiver.durable import DurableView
 from spanledger.store.ledger import Ledger
@@ -48,7 +48,8 @@ def send_to_server(folder: DataFolder, server: ServerInfo, requests: Iterator[Re
 
 def _send(connection: http.client.HTTPConnection, request: Request, key: str | None) -> str | None:
     """Send one request, again while the server says that it may be; None, or why it was refused for good."""
-    headers = {"content-type": _TYPES[request.encoding]} | ({"authorization": f"Bearer {key}"} if key else {})
+    bearer = {"authorization": f"Bearer {sendable(key, '--key or SPANLEDGER_KEY')}"} if key else {}
+    headers = {"content-type": _TYPES[request.encoding]} | bearer
     for _ in range(_ATTEMPTS_MAX):
         try:
             connection.request("POST", "/v1/traces", request.body, headers)

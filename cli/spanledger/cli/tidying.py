@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spanledger.cli.config import Config, load_config
 from spanledger.cli.folder import DataFolder
+from spanledger.cli.log import fault
 from spanledger.receiver.archive import Archive, Tidied
 from spanledger.receiver.journal import release
 from spanledger.store.compact import Backlog, Compactor, Done
@@ -48,7 +49,7 @@ class Tidier:
                 self.backlog = self._compactor.backlog()
                 kept = keep_requests(self._folder, self._config, self._position(), stopped=self._stopped)
             except Exception as error:  # noqa: BLE001 - whatever it was, the ledger must go on
-                _log.warning("tidying up was put off: %s: %s", type(error).__name__, error)
+                _log.warning("tidying up was put off: %s", fault(error))
                 continue
             if done.files_merged or kept.archived or kept.removed:
                 _log.info("tidied up: %s, %s", compaction_text(done), archive_text(kept))

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from spanledger.cli.config import Config
-from spanledger.cli.errors import debug_wanted
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.forward_process import ForwardProcess
-from spanledger.cli.log import LogFormat, start_logging
+from spanledger.cli.log import LogFormat, fault, start_logging
 from spanledger.cli.notary import Notary
 from spanledger.cli.parts import OpenWorker
 from spanledger.cli.publishing import Keeper
@@ -114,7 +113,7 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last word of this process, in one line
         gc.unfreeze()  # as at the end of `main`
-        logging.getLogger("spanledger").critical("the worker stopped: %s: %s", type(error).__name__, error, exc_info=debug_wanted())
+        logging.getLogger("spanledger").critical("the worker stopped: %s", fault(error))
         sys.exit(1)
