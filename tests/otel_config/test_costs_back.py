@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.cli.otlp_sink import Sink, attributes, sink
 from tests.cli.runner import events
-from tests.otel_config.collector import Sender, Setting, chats
+from tests.otel_config.collector import Collector, Sender, Setting, chats
 from tests.ports import free_port
 
 Row = tuple[int, str, str, str, str | None, str | None]
@@ -66,33 +66,44 @@ def wait_for(done: Callable[[], bool], say: Callable[[], str]) -> None:
         time.sleep(0.2)
 
 
-def test_records_and_metrics_come_back_exactly_through_kill_9_of_either(place: Setting) -> None:
-    certificates, costs_port, port = place.certificates, free_port(), free_port()
+def forwarding(place: Setting, costs_port: int, says: str) -> dict[str, str]:
+    """Settings of a server that sends costs to a port with what the token's file `says`."""
     token = place.folder / "token"
-    token.write_text("Bearer let-me-in\n")
-    forward = {
+    token.write_text(says)
+    return {
         "SPANLEDGER_FORWARD__ENDPOINT": f"https://localhost:{costs_port}",
-        "SPANLEDGER_FORWARD__TLS__CA_FILE": str(certificates.ca),
+        "SPANLEDGER_FORWARD__TLS__CA_FILE": str(place.certificates.ca),
         "SPANLEDGER_FORWARD__HEADER_FILES": f'{{authorization = "{token}"}}',
         "SPANLEDGER_FORWARD__INTERVAL_SECONDS": "0.1",
+    }
+
+
+def collect(place: Setting, port: int, costs_port: int, backend: Sink) -> Collector:
+    """A Collector that takes spans on one port, and on the other costs from whoever has the token, and brings both to a backend."""
+    return place.collect(
+        "forward-back.yaml",
+        OTLP_GRPC=f"127.0.0.1:{port}",
+        OTLP_HTTP=f"127.0.0.1:{free_port()}",
+        COSTS_GRPC=f"127.0.0.1:{costs_port}",
+        COSTS_FILE=str(place.folder / "costs.jsonl"),
+        COLLECTOR_CERT=str(place.certificates.certificate),
+        COLLECTOR_CERT_KEY=str(place.certificates.key),
+        FORWARD_TOKEN="let-me-in",
+        TRACING_ENDPOINT=f"localhost:{backend.ports['grpc']}",
+        TRACING_CA=str(place.certificates.ca),
+    )
+
+
+def test_records_and_metrics_come_back_exactly_through_kill_9_of_either(place: Setting) -> None:
+    costs_port, port = free_port(), free_port()
+    forward = forwarding(place, costs_port, "Bearer let-me-in\n") | {
         "SPANLEDGER_FORWARD__METRICS_EVERY_SECONDS": "0.2",
         "SPANLEDGER_FORWARD__BATCH_ENTRIES": "7",
         "SPANLEDGER_FORWARD__TIMEOUT_SECONDS": "2",
     }
-    with sink(certificates.server) as backend:
+    with sink(place.certificates.server) as backend:
         server = place.serve(**forward)
-        collector = place.collect(
-            "forward-back.yaml",
-            OTLP_GRPC=f"127.0.0.1:{port}",
-            OTLP_HTTP=f"127.0.0.1:{free_port()}",
-            COSTS_GRPC=f"127.0.0.1:{costs_port}",
-            COSTS_FILE=str(place.folder / "costs.jsonl"),
-            COLLECTOR_CERT=str(certificates.certificate),
-            COLLECTOR_CERT_KEY=str(certificates.key),
-            FORWARD_TOKEN="let-me-in",
-            TRACING_ENDPOINT=f"localhost:{backend.ports['grpc']}",
-            TRACING_CA=str(certificates.ca),
-        )
+        collector = collect(place, port, costs_port, backend)
         sender = Sender(port)
         spans = chats(30)
         calls, roots = [s for s in spans if s.parent is not None], [s for s in spans if s.parent is None]
@@ -119,34 +130,15 @@ def test_records_and_metrics_come_back_exactly_through_kill_9_of_either(place: S
 
 
 def test_who_has_not_the_token_is_not_let_in_and_nothing_is_lost(place: Setting) -> None:
-    certificates, costs_port = place.certificates, free_port()
-    token = place.folder / "token"
-    token.write_text("Bearer wrong")
-    server = place.serve(
-        SPANLEDGER_FORWARD__ENDPOINT=f"https://localhost:{costs_port}",
-        SPANLEDGER_FORWARD__TLS__CA_FILE=str(certificates.ca),
-        SPANLEDGER_FORWARD__HEADER_FILES=f'{{authorization = "{token}"}}',
-        SPANLEDGER_FORWARD__INTERVAL_SECONDS="0.1",
-    )
-    with sink(certificates.server) as backend:
-        port = free_port()
-        place.collect(
-            "forward-back.yaml",
-            OTLP_GRPC=f"127.0.0.1:{port}",
-            OTLP_HTTP=f"127.0.0.1:{free_port()}",
-            COSTS_GRPC=f"127.0.0.1:{costs_port}",
-            COSTS_FILE=str(place.folder / "costs.jsonl"),
-            COLLECTOR_CERT=str(certificates.certificate),
-            COLLECTOR_CERT_KEY=str(certificates.key),
-            FORWARD_TOKEN="let-me-in",
-            TRACING_ENDPOINT=f"localhost:{backend.ports['grpc']}",
-            TRACING_CA=str(certificates.ca),
-        )
+    costs_port, port = free_port(), free_port()
+    server = place.serve(**forwarding(place, costs_port, "Bearer wrong"))
+    with sink(place.certificates.server) as backend:
+        collect(place, port, costs_port, backend)
         sender = Sender(port)
         sender.send(chats(3))
         sender.close()
         wait_for(lambda: "UNAUTHENTICATED" in server.log.read_text(), server.log.read_text)
         assert backend.records() == []
-        token.write_text("Bearer let-me-in")  # read for every request: no restart
+        (place.folder / "token").write_text("Bearer let-me-in")  # read for every request: no restart
         wait_for(lambda: len(backend_rows(backend)) == 3, server.log.read_text)
         assert backend_rows(backend) == ledger_rows(place)
