@@ -14,6 +14,7 @@ from spanledger.cli.price_diff import COST_OPTIONAL, RATE_COLUMNS, RATE_OPTIONAL
 from spanledger.cli.price_files import Read, read_prices
 from spanledger.cli.price_folder import counted, reading
 from spanledger.cli.render import write_rows
+from spanledger.enrich.records import DAY_NS
 from spanledger.enrich.terms import Terms
 from spanledger.store.catalogs import (
     Parts,
@@ -27,7 +28,6 @@ from spanledger.store.errors import LedgerNotFoundError
 from spanledger.store.metastore import Metastore
 from spanledger.store.price_words import resolve
 
-_DAY_NS = 86_400_000_000_000
 _TABLE_ROWS_MAX = 40
 """More changed rates than this are not read in a table; other formats have all of them."""
 
@@ -65,7 +65,7 @@ def _print_costs(data: Path, books: Sequence[Book], by: By, days: int, output: F
     now_ns = time.time_ns()
     try:
         with open_ledger(data) as ledger, _progress() as advance:
-            costs = cost_changes(ledger, (now_ns - days * _DAY_NS, now_ns), books[0], books[1], by, advance)
+            costs = cost_changes(ledger, (now_ns - days * DAY_NS, now_ns), books[0], books[1], by, advance)
     except LedgerNotFoundError:
         costs = Costs.none(by)
     if output in (Format.table, Format.markdown) and not costs.rows:

@@ -19,6 +19,7 @@ from spanledger.cli.progress import rows_progress
 from spanledger.cli.push_send import PushError, Sender
 from spanledger.cli.reaching import sendable
 from spanledger.cli.render import write_rows
+from spanledger.enrich.records import DAY_NS
 from spanledger.store.export.billing import SYSTEMS, Bill, Selection, System, bill_payload, bills, without_amount
 from spanledger.store.export.export import ledger_id
 from spanledger.store.ledger import Ledger
@@ -158,7 +159,7 @@ def _timed(bill: Bill, job: _Job, clock: Clock) -> Bill:
     if past_ns is None or now_ns - bill.time_ns < past_ns:
         return bill
     if not job.wish.restamp:
-        days = past_ns // 86_400_000_000_000
+        days = past_ns // DAY_NS
         raise UserError(
             f"entry {bill.entry_number} is of {bill.properties['start_time']}, and {job.system.name} takes the last {days} days:"
             " --restamp bills it as of now, --start leaves it out"

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from spanledger.enrich.notes import linked_trace_key
 from spanledger.enrich.open_traces import TraceKey
+from spanledger.enrich.records import DAY_NS
 from spanledger.store.config import StoreConfig
 from spanledger.store.crash import crash_point
-from spanledger.store.days import DAY_NS, days_to_search
+from spanledger.store.days import days_to_search
 from spanledger.store.errors import LedgerBusyError
 from spanledger.store.files import (
     COMPACTED,

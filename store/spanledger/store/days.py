@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-DAY_NS: Final = 86_400_000_000_000
+from spanledger.enrich.records import DAY_NS
 
 FAR_PAST: Final = 0
 """Day number (days since 1970-01-01) of the partition for spans dated too long before their receipt: 1970-01-01."""

@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from spanledger.enrich.records import DAY_NS
 from spanledger.store import merkle
-from spanledger.store.days import DAY_NS, FAR_FUTURE, FAR_PAST
+from spanledger.store.days import FAR_FUTURE, FAR_PAST
 from spanledger.store.row_versions import ROW_VERSIONS
 from spanledger.store.seal import Payer, atto_words, payer_bytes, payer_codes
 

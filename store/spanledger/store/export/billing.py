@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Context, Decimal
 from typing import Any, Final, NamedTuple
 
+from spanledger.enrich.records import DAY_NS
 from spanledger.store.entries import decimal_text
 from spanledger.store.errors import StoreError
 from spanledger.store.ledger import Ledger
@@ -22,7 +23,6 @@ AMOUNTS: Final = ("customer_price_usd", "cost_usd")
 """What customers can be billed: the price of their rate card, or what their calls cost."""
 _WIDE: Final = Context(prec=76)  # the default of 28 digits would round amounts of 38
 _ATTO_OF_MICRO: Final = 10**12
-_DAY_NS: Final = 86_400_000_000_000
 _BATCH: Final = 4_096
 _STRIPE_DIGITS: Final = 15
 """Significant digits of a meter event's value (Stripe, billing meter events)."""
@@ -136,9 +136,9 @@ def _lago(bill: Bill, meter: str, _ledger_id: str) -> dict[str, Any]:
 SYSTEMS: Final[dict[str, System]] = {
     system.name: system
     for system in (
-        System("stripe", "stripe_customer_id", False, 35 * _DAY_NS, 100, _stripe, "Stripe meter events, in micro-USD."),
+        System("stripe", "stripe_customer_id", False, 35 * DAY_NS, 100, _stripe, "Stripe meter events, in micro-USD."),
         System("orb", "orb_customer_id", True, None, 500, _orb, "Orb events; customers by external id."),
-        System("metronome", "metronome_customer_id", True, 34 * _DAY_NS, 100, _metronome, "Metronome events; customers by id or alias."),
+        System("metronome", "metronome_customer_id", True, 34 * DAY_NS, 100, _metronome, "Metronome events; customers by id or alias."),
         System("lago", "lago_subscription_id", True, None, 100, _lago, "Lago events with precise_total_amount_cents, for dynamic charges."),
         System("openmeter", "openmeter_subject", True, None, 100, _openmeter, "OpenMeter events (CloudEvents 1.0)."),
     )
