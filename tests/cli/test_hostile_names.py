@@ -6,16 +6,20 @@ import csv
 import io
 import json
 import re
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import grpc
 import pytest
 
 from spanledger.cli import errors, pages_html, render
 from tests.cli.otlp import as_protobuf, attribute, chat, request, span
-from tests.cli.runner import Answer, spanledger
+from tests.cli.runner import Answer, Server, server, spanledger
+from tests.cli.test_watching import post
 
 PATHS = ("../../escaped", "/etc/escaped", "a/b/../../../escaped", "C:\\escaped", "CON", "nul.txt", "a\x00b", "~/escaped", "x" * 1000)
 SQL = ("x'; DROP TABLE entries; --", "x') UNION SELECT secret FROM keys --", "\"; ATTACH 'x' AS y; --", "/* x */", "$1", "%s", "{0}")
@@ -174,6 +178,48 @@ def test_a_service_is_a_name_too(tmp_path: Path) -> None:
     assert spanledger("ingest", "--data", tmp_path / "data", *sorted(tmp_path.glob("*.json"))).code == 0
     said = spanledger("report", "--by", "service", "--data", tmp_path / "data").out
     assert not [line for line in said.split("\n") if _CONTROL.search(line)]
+
+
+def send_everything_hostile(running: Server) -> None:
+    """Every name in every field, and in all that surrounds a request: path, type, encoding, key, agent; good requests and bad ones."""
+    assert post(running, as_protobuf(*calls()), {"Content-Type": "application/x-protobuf"}) == 200
+    with grpc.insecure_channel(running.grpc) as channel:
+        for name in HOSTILE:
+            quoted = "".join(char for char in name if " " <= char <= "~")
+            plain = {"Content-Type": "application/json"}
+            for headers in ({"Content-Type": quoted}, plain | {"Content-Encoding": quoted}, plain | {"Authorization": f"Bearer {quoted}"}):
+                assert post(running, json.dumps({name: [name]}).encode()[:-1], headers | {"User-Agent": quoted}) in (400, 415)
+            assert post(running, b"{}", plain, path=f"/{quote(name)}") == 404
+            with pytest.raises(grpc.RpcError):
+                channel.unary_unary(f"/{quote(name)}/Export")(name.encode(), metadata=(("x-api-key", quoted),), timeout=10)
+        with socket.create_connection((running.http.split(":")[0], int(running.http.split(":")[1])), timeout=10) as raw:
+            raw.sendall(b"POST /v1/traces HTTP/1.1\r\n" + b"".join(name.encode("utf-8", "replace") + b"\r\n" for name in HOSTILE))
+            assert raw.recv(64)
+
+
+def quoted_in(said: str) -> list[str]:
+    """The hostile names, and words that only they have, in a text."""
+    words = ("escaped", "DROP", "UNION", "HYPERLINK", "evil", "fake", "onerror", "alert")
+    return [name for name in (*HOSTILE, *words) if len(name) > 3 and name in said]
+
+
+def test_a_name_in_the_log_would_be_seen() -> None:
+    assert all(quoted_in(f"could not read {name}") for name in HOSTILE if len(name) > 3)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_no_name_reaches_the_log(tmp_path: Path, form: str) -> None:
+    with server(tmp_path / "data", "--log-format", form, env={"SPANLEDGER_DEBUG": "1"}) as running:
+        send_everything_hostile(running)
+        running.wait_for_some(tmp_path / "data", len(HOSTILE))
+        assert running.stop() == 0
+        said = running.log.read_text()
+    lines = said.splitlines()
+    assert len(lines) >= 3
+    assert quoted_in(said) == []
+    assert not [line for line in lines if _CONTROL.search(line)]
+    if form == "json":
+        assert {frozenset(json.loads(line)) for line in lines} == {frozenset(("time", "level", "process", "logger", "message"))}
 
 
 CONTROLS: tuple[tuple[Any, str, Any, Callable[[Path], Iterable[str]]], ...] = (
