@@ -4,7 +4,8 @@ Read in their sources and in exports that others published; none was captured. U
 
 * Claude Code (`com.anthropic.claude_code.tracing`, before 2.1.191 `…traces`): `claude_code.llm_request` has bare keys, numbers or numerals:
   `input_tokens` = U only, `cache_read_tokens` and `cache_creation_tokens` (of every TTL) beside it, `output_tokens` = all. `span.type`
-  says what a span is; tools may hold the requests of subagents. The metrics and logs of the same requests are other signals.
+  says what a span is; tools may hold the requests of an agent that the session started. The metrics and logs of the same requests are
+  other signals.
 * Codex (`codex_cli_rs`, `codex_exec`): the response's span has `gen_ai.usage.*`, input = U+R(+W), output = all with
   `codex.usage.reasoning_output_tokens` in it, but no model, which only some of its events name; `session_task.turn` restates the turn
   with its model under `codex.turn.token_usage.*`.

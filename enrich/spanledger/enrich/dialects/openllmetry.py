@@ -96,7 +96,7 @@ _DATABASES: Final = replace(
     name="openllmetry-vector",
     seen="opentelemetry.instrumentation.{chromadb,qdrant} 0.62.4",
     scopes=tuple(f"opentelemetry.instrumentation.{name}" for name in _STORES),
-    kinds=(Kinds(ref="db.system", values={}, other="retrieval:retrieval"),),
+    kinds=(_DATABASE,),
 )
 
 # A JavaScript workflow or task that returns a provider's response has it whole in its output, with what the call's own span leaves out.
