@@ -1,11 +1,13 @@
-"""The OTLP server checklist, C1 to C38: each test carries the numbers it covers and runs over real sockets.
+"""The OTLP server checklist, C1 to C40: each test carries the numbers it covers and runs over real sockets.
 
-Where a case ends in the ledger (billed once, the rows of both encodings alike) it is tested here up to the journal.
+C39, the real exporters, is in test_exporters.py and test_node_exporters.py. Where a case ends in the ledger (billed once, the rows of
+both encodings alike) it is tested here up to the journal.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import http.client
 import json
@@ -37,7 +39,8 @@ from tests.receiver.samples import (
     running,
     value_of,
 )
-from tests.receiver.wire import EXPORT, TRANSPORTS, body_of, send, send_grpc, send_http, to_json
+from tests.receiver.wire import CONTENT_TYPES, EXPORT, TRANSPORTS, body_of, send, send_grpc, send_http, to_json
+from tests.reliability.attacks import H2Client, frame_floods
 
 MIB = 1 << 20
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
@@ -144,16 +147,32 @@ def test_c31_the_same_request_twice_succeeds_twice(server: Running, transport: s
     assert first == second
 
 
-def test_c32_a_client_that_leaves_before_the_answer_has_stored_its_spans(tmp_path: Path) -> None:
+@every_transport
+def test_c31_the_same_request_at_once_succeeds_every_time(server: Running, transport: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: send(server, transport, make_request()), range(8)))
+    assert all(answer.is_full_success for answer in answers)
+    assert len(server.records()) == 8
+    assert len(set(server.records())) == 1
+
+
+@every_transport
+def test_c32_a_client_that_leaves_before_the_answer_has_stored_its_spans(tmp_path: Path, transport: str) -> None:
     storage = HeldStorage()
     with running(tmp_path, storage=storage) as server:
-        body = make_request().SerializeToString()
-        with socket.create_connection(server.http) as client:
-            client.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n")
-            client.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-            assert storage.is_syncing.wait(5)
+        body = body_of(transport, make_request())
+        if transport == "grpc":
+            with grpc.insecure_channel(server.grpc) as channel:
+                call = channel.unary_unary(EXPORT).future(body, timeout=10)
+                assert storage.is_syncing.wait(5)
+                call.cancel()
+        else:
+            with socket.create_connection(server.http) as client:
+                client.sendall(f"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: {CONTENT_TYPES[transport]}\r\n".encode())
+                client.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+                assert storage.is_syncing.wait(5)
         storage.may_sync.set()
-        assert send(server, "http", body).is_full_success
+        assert send(server, transport, body).is_full_success
         first, second = server.records()
         assert first.request == second.request
 
@@ -171,6 +190,34 @@ def broken_gzip(body: bytes) -> dict[str, bytes]:
 def test_c6_broken_gzip_is_refused_for_good_and_stores_nothing(server: Running, transport: str, fault: str) -> None:
     answer = send(server, transport, broken_gzip(body_of(transport, make_request()))[fault], headers={"Content-Encoding": "gzip"})
     assert (answer.code, answer.is_retryable, answer.is_bad_request) == (400, False, True)
+    assert server.records() == []
+
+
+def call_by_hand(server: Running, body: bytes, encoding: str) -> str:
+    """How a gRPC call ends whose message claims to be compressed so, whatever it is."""
+    client = H2Client(("127.0.0.1", int(server.grpc.rpartition(":")[2])))
+    try:
+        return client.call(body, encoding=encoding)
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("fault", ["cut off", "junk behind", "not gzip at all"])
+def test_c6_broken_gzip_is_refused_over_grpc_too(server: Running, fault: str) -> None:
+    assert call_by_hand(server, gzip.compress(make_request().SerializeToString()), "gzip") == "grpc 0", "the control"
+    ended = call_by_hand(server, broken_gzip(make_request().SerializeToString())[fault], "gzip")
+    if fault == "not gzip at all":  # the library does not tell whether a message says that it is packed: it is read as what it is
+        assert ended == "grpc 0"
+        assert len({record.request for record in server.records()}) == 1
+        assert call_by_hand(server, b"\xff\xff", "gzip") == "grpc 3"
+    else:
+        assert ended == "grpc 3"
+        assert len(server.records()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip"])
+def test_c7_an_unknown_compression_is_refused_over_grpc_too(server: Running, encoding: str) -> None:
+    assert call_by_hand(server, gzip.compress(make_request().SerializeToString()), encoding) in ("grpc 3", "grpc 12", "grpc 13")
     assert server.records() == []
 
 
@@ -302,6 +349,23 @@ def test_c21_c22_names_that_are_not_ours_are_ignored(server: Running) -> None:
     answer = send(server, "json", json_of(parent_span_id="x", somethingNew={"a": [1]}, name="chat"))
     assert answer.is_full_success
     assert (server.spans()[0].name, server.spans()[0].parent_span_id) == ("chat", b"")
+
+
+def test_c21_c22_names_that_are_not_ours_are_ignored_at_every_level(server: Running) -> None:
+    odd = {"somethingNew": {"a": [1, {"b": None}]}, "trace_id": "00", "start_time_unix_nano": 7, "dropped_attributes_count": 7}
+    value = {"key": "n", "value": {"intValue": "3", **odd}, **odd}
+    event = {"name": "exception", "timeUnixNano": "5", "attributes": [value], **odd}
+    link = {"traceId": TRACE_ID.hex(), "spanId": SPAN_ID.hex(), "attributes": [value], **odd}
+    status = {"code": 2, **odd}
+    span = {"traceId": TRACE_ID.hex(), "spanId": SPAN_ID.hex(), "attributes": [value], "events": [event], "links": [link], "status": status}
+    scope = {"name": "test.scope", "attributes": [value], **odd}
+    scope_spans = {"scope": scope, "spans": [span | odd], **odd}
+    resource_spans = {"resource": {"attributes": [value], **odd}, "scopeSpans": [scope_spans], "scope_spans": [{"spans": [span]}], **odd}
+    assert send(server, "json", json.dumps({"resourceSpans": [resource_spans], "resource_spans": [1], **odd}).encode()).is_full_success
+    (found,) = server.spans()
+    assert (found.trace_id, found.start_time_unix_nano, found.dropped_attributes_count) == (TRACE_ID, 0, 0)
+    assert attributes_of(found) == {"n": 3}
+    assert (found.status.code, len(found.events), len(found.links)) == (2, 1, 1)
 
 
 @pytest.mark.parametrize(("wire", "read"), [('"9007199254740993"', 2**53 + 1), ("9007199254740993", 2**53 + 1), ('"-7"', -7), ("-7", -7)])
@@ -539,6 +603,28 @@ def test_c40_a_head_that_is_too_long_is_refused_and_not_logged(server: Running, 
         assert client.recv(64).startswith(b"HTTP/1.0 400 ")
     assert "aaa" not in caplog.text
     assert send(server, "http", make_request()).is_full_success
+
+
+@pytest.mark.parametrize("flood", [name for name in frame_floods() if name != "continuations"])
+def test_c40_a_flood_of_http2_frames_does_not_keep_others_out(server: Running, flood: str) -> None:
+    """Rapid resets and their like: the connection is closed or borne, and who comes beside it and after it is served."""
+    piece = frame_floods()[flood]
+    with socket.create_connection(("127.0.0.1", int(server.grpc.rpartition(":")[2])), timeout=5) as client:
+        with contextlib.suppress(OSError, TimeoutError):  # it may be closed under the flood
+            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
+            for number in range(10):
+                client.sendall(piece(number))
+        assert send(server, "grpc", make_request()).is_full_success
+    assert send(server, "grpc", make_request()).is_full_success
+    assert len(server.records()) == 2
+
+
+def test_c40_a_head_that_is_too_long_is_refused_over_grpc_too(server: Running) -> None:
+    for metadata in ((("x-long", "a" * 40_000),), tuple((f"x-{number}", "a" * 100) for number in range(1000))):
+        with grpc.insecure_channel(server.grpc) as channel, pytest.raises(grpc.RpcError):
+            channel.unary_unary(EXPORT)(make_request().SerializeToString(), metadata=metadata, timeout=10)
+        assert send(server, "grpc", make_request()).is_full_success
+    assert len(server.records()) == 2
 
 
 def test_c2_the_raw_bytes_of_success_are_an_empty_message(server: Running) -> None:
