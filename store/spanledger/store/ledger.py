@@ -18,19 +18,16 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from spanledger.enrich.events import CostEvent
-from spanledger.enrich.links import link_keys
 from spanledger.enrich.notes import NO_NOTES, Claim, Notes, Seeker, Session
 from spanledger.enrich.records import Reading
 from spanledger.enrich.trace_memory import StoredTrace
+from spanledger.store.batches import event_tables, numbered, span_tables, sum_atto, tellers_of
 from spanledger.store.beside import HeldLease, Turn, check_turn, is_held
 from spanledger.store.chain import append, begin
 from spanledger.store.config import StoreConfig
 from spanledger.store.crash import crash_point
-from spanledger.store.days import partition_days
-from spanledger.store.errors import LedgerBusyError, LedgerFencedError, RowError, StoreError
+from spanledger.store.errors import LedgerBusyError, LedgerFencedError, StoreError
 from spanledger.store.files import (
     BESIDE,
     COMMITTED,
@@ -44,7 +41,7 @@ from spanledger.store.files import (
     write_data_file,
 )
 from spanledger.store.history import Files, StoredHistory, TraceKey
-from spanledger.store.index import IndexCache, index_table, trace_keys
+from spanledger.store.index import IndexCache, index_table
 from spanledger.store.metastore import TELLERS_MAX, Commit, Metastore, Teller
 from spanledger.store.noted import add_notes, stored_claims, stored_seekers
 from spanledger.store.rereads import Reread, marked
@@ -175,7 +172,7 @@ class Ledger:
         if position < self.position:
             raise ValueError(f"the journal position cannot go back from {self.position} to {position}")
         commit = self._last._replace(position=position, open_position=open_position, booked_ns=booked_ns)
-        self._commit(commit, self._tables(events, readings), _tellers(readings), wide, notes=notes)
+        self._commit(commit, self._tables(events, readings), tellers_of(readings), wide, notes=notes)
 
     def turn(self) -> Turn:
         """Whether the keeper of the ledger may commit now, must wait for an outsider, or must first take in what one has committed."""
@@ -212,7 +209,7 @@ class Ledger:
         """
         if self._lease is None:
             raise ValueError("only a ledger opened with open_beside commits runs")
-        told = _tellers(readings)
+        told = tellers_of(readings)
         again = self._reread_tables(reread, Reread(self._last.number + 1, reread_to), told)
         tables = chain(self._tables(events, readings), again, (("events", day, table) for day, table in rows))
         self._commit(self._last._replace(booked_ns=booked_ns), tables, told, wide, run=run, progress=progress)
@@ -221,8 +218,8 @@ class Ledger:
         self, batches: Iterable[Sequence[Reading]], reread: Reread, told: set[Teller]
     ) -> Iterator[tuple[Table, int, pa.Table]]:
         for readings in batches:
-            told |= _tellers(readings)
-            for table, day, rows in self._span_tables(readings):
+            told |= tellers_of(readings)
+            for table, day, rows in span_tables(readings, self.config):
                 yield table, day, marked(rows, reread)
 
     def _commit(
@@ -248,7 +245,7 @@ class Ledger:
             if not rows.num_rows:
                 continue
             if table == "events" and "entry_number" not in rows.column_names:
-                rows = _numbered(rows, total + 1)  # noqa: PLW2901 - the same rows
+                rows = numbered(rows, total + 1)  # noqa: PLW2901 - the same rows
             if table == "events":
                 seal.add(rows)
             if hold is None:
@@ -260,7 +257,7 @@ class Ledger:
             self.indexes.put(file.path, index_table(rows))
             if table == "events":
                 total += file.rows
-                money += _sum_atto(rows) if run is not None else 0
+                money += sum_atto(rows) if run is not None else 0
             else:
                 spans += file.rows
             if progress is not None:
@@ -294,7 +291,7 @@ class Ledger:
         from spanledger.store.encode import no_collection  # Arrow: see files.write_parquet
 
         with no_collection():
-            return [*self._span_tables(readings), *self._event_tables(events)]
+            return [*span_tables(readings, self.config), *event_tables(events, self.config, self._last.entries_total + 1)]
 
     def _wide_days(self, keys: Iterable[TraceKey]) -> Mapping[TraceKey, AbstractSet[int]]:
         known = self._wide_ids
@@ -302,23 +299,6 @@ class Ledger:
             return {}
         wanted = {key[1] for key in keys if known is None or key[1] in known}
         return self.metastore.wide_days(wanted) if wanted else {}
-
-    def _event_tables(self, events: Sequence[CostEvent]) -> list[tuple[Table, int, pa.Table]]:
-        from spanledger.store import event_rows  # Arrow: see files.write_parquet
-
-        found: list[tuple[Table, int, pa.Table]] = []
-        for day, rows in by_day_and_trace(events, self.config).items():
-            numbers = [self._last.entries_total + 1 + i for i in rows]
-            found.append(("events", day, event_rows.to_table([events[i] for i in rows], numbers)))
-        return found
-
-    def _span_tables(self, readings: Sequence[Reading]) -> list[tuple[Table, int, pa.Table]]:
-        from spanledger.store import span_rows  # Arrow: see files.write_parquet
-
-        return [
-            ("spans", day, span_rows.to_table([readings[i] for i in rows], link_keys))
-            for day, rows in by_day_and_trace(readings, self.config).items()
-        ]
 
     def _live_files(self) -> Files:
         """The live files; asked of the metastore again only after another connection's change (ours are added as they are made)."""
@@ -404,30 +384,6 @@ def _check_path(data_dir: Path) -> None:
         raise StoreError(f"a data folder cannot have *, ?, [ or ] in its path: readers would take {data_dir.resolve()} for a pattern")
 
 
-def _numbered(rows: pa.Table, first: int) -> pa.Table:
-    """Rows of the events table with their numbers, in their order."""
-    import pyarrow as pa  # see files.write_parquet
-
-    from spanledger.store.event_rows import SCHEMA  # as above
-
-    numbers = pa.array(np.arange(first, first + rows.num_rows, dtype=np.int64))
-    return pa.Table.from_arrays([*(rows.column(name) for name in SCHEMA.names[:-1]), numbers], schema=SCHEMA)
-
-
-def _sum_atto(rows: pa.Table) -> int:
-    """What entries add up to, in atto-USD."""
-    import pyarrow as pa  # see files.write_parquet
-    import pyarrow.compute as pc  # as above
-
-    from spanledger.store.encode import MONEY, atto  # as above
-
-    return atto(pa.array([pc.sum(rows.column("cost_usd")).as_py()], MONEY))[0] or 0
-
-
-def _tellers(readings: Iterable[Reading]) -> set[Teller]:
-    return {(r.authority, r.resource.service, (r.scope, r.call.dialect)) for r in readings if r.kind == "inference" and r.call is not None}
-
-
 def _take_lock(path: Path) -> int:
     """Lock the folder for writing until the returned handle is closed or the process ends, however it ends."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -437,28 +393,3 @@ def _take_lock(path: Path) -> int:
         os.close(handle)
         raise LedgerBusyError(f"{path.parent} is being written by another spanledger process") from error
     return handle
-
-
-def by_day_and_trace(records: Sequence[CostEvent] | Sequence[Reading], config: StoreConfig) -> dict[int, list[int]]:
-    """The numbers of the records by partition; within one, those of a trace stand together, in their order.
-
-    Equal ids in neighbouring rows cost next to nothing, and a look-up of a trace reads one place of the file.
-    """
-    if not records:
-        return {}
-    joined = b"".join([record.trace_id for record in records])
-    if len(joined) != 16 * len(records):
-        raise RowError("trace_id: an id is not 16 bytes long")
-    try:
-        start = np.array([record.start_ns for record in records], np.int64)
-        received = np.array([record.received_ns for record in records], np.int64)
-    except OverflowError as error:
-        raise RowError("start_ns, received_ns: a time is not an integer of 64 bits") from error
-    days = partition_days(start, received, config.past_days, config.future_days)
-    order = np.lexsort((trace_keys(joined), days))
-    ordered = days[order]
-    bounds = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-    return {int(ordered[part[0]]): order[part].tolist() for part in np.split(np.arange(len(records)), bounds)}
-
-
-__all__ = ["Ledger", "StoredTrace", "TraceKey"]

@@ -21,9 +21,10 @@ from spanledger.enrich.events import CostEvent
 from spanledger.enrich.open_traces import TraceKey
 from spanledger.enrich.records import DAY_NS
 from spanledger.store.adjustments import COLUMNS, Identity, Repricer
+from spanledger.store.batches import event_tables
 from spanledger.store.coded_texts import decoded
 from spanledger.store.conditions import NO_FILTERS, Conditions, Filters, conditions
-from spanledger.store.ledger import Ledger, by_day_and_trace
+from spanledger.store.ledger import Ledger
 from spanledger.store.partition_pieces import Piece, pieces
 from spanledger.store.query import EVERYTHING, Range, snapshot
 from spanledger.store.tally import Tally
@@ -158,12 +159,7 @@ class _Chooser:
 
 def tables_of(ledger: Ledger, events: Sequence[CostEvent]) -> list[tuple[int, pa.Table]]:
     """Entries as rows without numbers, by partition, in their order."""
-    from spanledger.store.event_rows import to_table  # Arrow: as above
-
-    found = []
-    for day, rows in sorted(by_day_and_trace(events, ledger.config).items()):
-        found.append((day, to_table([events[n] for n in rows], [0] * len(rows)).drop_columns("entry_number")))
-    return found
+    return [(day, rows.drop_columns("entry_number")) for _, day, rows in event_tables(events, ledger.config, 0)]
 
 
 def charges_ever(ledger: Ledger, wanted: Iterable[tuple[Identity, int]]) -> Mapping[Identity, int]:

@@ -14,18 +14,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from spanledger.enrich.events import CostEvent
-from spanledger.enrich.links import link_keys
 from spanledger.enrich.records import Reading
 from spanledger.enrich.trace_memory import StoredTrace
+from spanledger.store.batches import event_tables, span_tables, tellers_of
 from spanledger.store.config import StoreConfig
 from spanledger.store.files import SUFFIX, DataFile, Table, partition_path, write_data_file
 from spanledger.store.history import Files, StoredHistory, TraceKey
 from spanledger.store.index import IndexCache, index_table
-from spanledger.store.ledger import by_day_and_trace
 from spanledger.store.metastore import Teller
 
 if TYPE_CHECKING:
@@ -51,19 +51,13 @@ class Scratch:
 
     def add(self, events: Sequence[CostEvent] = (), readings: Sequence[Reading] = ()) -> None:
         """Take in entries, in booking order, and spans."""
-        from spanledger.store import event_rows, span_rows  # Arrow: see files.write_parquet
-        from spanledger.store.encode import no_collection  # as above
+        from spanledger.store.encode import no_collection  # Arrow: see files.write_parquet
 
         with no_collection():
-            for day, rows in by_day_and_trace(readings, self._config).items():
-                self._write("spans", day, span_rows.to_table([readings[i] for i in rows], link_keys))
-            for day, rows in by_day_and_trace(events, self._config).items():
-                numbers = [self._entries + 1 + i for i in rows]
-                self._write("events", day, event_rows.to_table([events[i] for i in rows], numbers))
+            for table, day, rows in chain(span_tables(readings, self._config), event_tables(events, self._config, self._entries + 1)):
+                self._write(table, day, rows)
         self._entries += len(events)
-        self.tellers.update(
-            (r.authority, r.resource.service, (r.scope, r.call.dialect)) for r in readings if r.kind == "inference" and r.call
-        )
+        self.tellers |= tellers_of(readings)
 
     def _write(self, table: Table, day: int, rows: pa.Table) -> None:
         self._written += 1
