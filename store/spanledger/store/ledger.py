@@ -40,10 +40,11 @@ from spanledger.store.files import (
     sync_folders,
     write_data_file,
 )
-from spanledger.store.history import Files, StoredHistory, TraceKey
+from spanledger.store.history import StoredHistory, TraceKey
 from spanledger.store.index import IndexCache, index_table
 from spanledger.store.metastore import TELLERS_MAX, Commit, Metastore, Teller
 from spanledger.store.noted import add_notes, stored_claims, stored_seekers
+from spanledger.store.remembered import Remembered
 from spanledger.store.rereads import Reread, marked
 from spanledger.store.runs import Run, add_run
 from spanledger.store.schema import SCHEMA_VERSION
@@ -74,11 +75,8 @@ class Ledger:
         self._writer = secrets.token_hex(4)
         self._last = metastore.last_commit()
         self.indexes = IndexCache(data_dir, config.index_bytes_max)
-        self._history = StoredHistory(data_dir, self._live_files, self.indexes, self._wide_days)
-        self._files: Files | None = None
-        self._files_version = -1
-        self._wide_ids = None if lock is None else metastore.wide_ids()
-        """Traces on days apart, so that all others cost no query; a reader asks each time, for another writes them."""
+        self._remembered = Remembered(metastore, self.indexes, is_keeper=lock is not None)
+        self._history = StoredHistory(data_dir, self._remembered.live_files, self.indexes, self._remembered.wide_days)
         self.tellers = metastore.tellers()
         """Who has ever told of calls in this ledger; None where that is unknown or too many."""
 
@@ -183,9 +181,8 @@ class Ledger:
     def reload(self) -> None:
         """Take in what others have committed. Whoever remembers anything of the ledger must ask it again, as after a restart."""
         self._last = self.metastore.last_commit()
-        self._wide_ids = None if self._lock is None else self.metastore.wide_ids()
         self.tellers = self.metastore.tellers()
-        self._files = None
+        self._remembered.forget()
 
     def commit_outside(
         self,
@@ -279,12 +276,8 @@ class Ledger:
         after = None if known is None or new is None or len(known) + len(new) > TELLERS_MAX else known | new
         self.metastore.add_commit(commit, files, SCHEMA_VERSION, None if after is None else new, wide, within)
         self.tellers = after
-        if self._wide_ids is not None:
-            self._wide_ids.update(trace_id for _, trace_id in wide)
+        self._remembered.add(files, wide)
         self._last = commit
-        if self._files is not None:
-            for file in files:
-                getattr(self._files, file.table).setdefault(file.day, []).append(file)
 
     def _tables(self, events: Sequence[CostEvent], readings: Sequence[Reading]) -> list[tuple[Table, int, pa.Table]]:
         """The rows of a batch by table and partition, all built before any is written: what does not fit is refused whole."""
@@ -292,27 +285,6 @@ class Ledger:
 
         with no_collection():
             return [*span_tables(readings, self.config), *event_tables(events, self.config, self._last.entries_total + 1)]
-
-    def _wide_days(self, keys: Iterable[TraceKey]) -> Mapping[TraceKey, AbstractSet[int]]:
-        known = self._wide_ids
-        if known is not None and not known:
-            return {}
-        wanted = {key[1] for key in keys if known is None or key[1] in known}
-        return self.metastore.wide_days(wanted) if wanted else {}
-
-    def _live_files(self) -> Files:
-        """The live files; asked of the metastore again only after another connection's change (ours are added as they are made)."""
-        version = int(self.metastore.connection.execute("PRAGMA data_version").fetchone()[0])
-        if self._files is None or version != self._files_version:
-            spans: defaultdict[int, list[DataFile]] = defaultdict(list)
-            events: defaultdict[int, list[DataFile]] = defaultdict(list)
-            for file in self.metastore.live_files("spans"):
-                spans[file.day].append(file)
-            for file in self.metastore.live_files("events"):
-                events[file.day].append(file)
-            self._files, self._files_version = Files(dict(spans), dict(events)), version
-            self.indexes.keep({file.path for table in self._files for day in table.values() for file in day})
-        return self._files
 
     @property
     def horizon_ns(self) -> int:
