@@ -144,6 +144,23 @@ def test_a_foreign_id_is_as_one_that_nobody_has(data: Path, acme: str) -> None:
     assert said == {""}
 
 
+def test_no_file_is_read_or_written_for_the_bearer_of_a_key(data: Path, acme: str, tmp_path: Path) -> None:
+    """What runs the command may read and write more than the bearer: another's files, and the ledger itself."""
+    mine = spanledger("events", "--data", data, "--key", acme, "--format", "jsonl").rows()[0]["event_id"]
+    (tmp_path / "private.csv").write_text("hunter2,x\n1,2\n")
+    (tmp_path / "there.txt").write_text("as it was")
+    for words in (["explain", mine, "--out"], ["prove", mine, "--out"]):
+        refused = spanledger(*words, tmp_path / "there.txt", "--data", data, "--key", acme)
+        assert (refused.code, refused.out) == (1, "")
+        assert "answers go to standard output: leave --out out" in refused.err
+    assert (tmp_path / "there.txt").read_text() == "as it was"
+    told = spanledger("prices", "lint", tmp_path / "private.csv", "--data", data, "--key", acme)
+    assert told.code == 1
+    assert "hunter2" not in told.out + told.err
+    assert "hunter2" in spanledger("prices", "lint", tmp_path / "private.csv", "--data", data).err  # the control
+    assert spanledger("explain", mine, "--out", tmp_path / "there.txt", "--data", data).code == 0
+
+
 def test_prices_of_the_company_are_not_shown_to_a_key(data: Path, acme: str, tmp_path: Path) -> None:
     (tmp_path / "globex-special.csv").write_text(
         "provider,model,unit,amount,per,effective_from\nopenai,globex-secret-model,input_tokens,1,1000000,2026-01-01\n"

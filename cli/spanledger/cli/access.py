@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "SPANLEDGER_KEY"
 _PARAMETER: Final = "api_key"
+_FOLDERS_OWN: Final = ("data", "config")
+"""Paths that say which ledger is asked, and how it is set up."""
 
 
 class Stance(Enum):
@@ -96,10 +98,20 @@ def _option(name: str, stance: Stance) -> Any:
 def _checked(callback: Callable[..., Any], stance: Stance) -> Callable[..., Any]:
     @wraps(callback)
     def with_key(**given: Any) -> Any:
-        with asking(given["data"], given.pop(_PARAMETER), stance):
+        key = given.pop(_PARAMETER)
+        if key is not None and stance is Stance.ROWS:
+            _refuse_files(given)
+        with asking(given["data"], key, stance):
             return callback(**given)
 
     return with_key
+
+
+def _refuse_files(given: Mapping[str, Any]) -> None:
+    """The bearer of a key asks through a command that another runs: files would be read and written as that other."""
+    named = [name for name, value in given.items() if isinstance(value, Path) and name not in _FOLDERS_OWN]
+    if named:
+        raise KeyRefused(f"with an API key answers go to standard output: leave --{named[0].replace('_', '-')} out")
 
 
 @contextmanager
