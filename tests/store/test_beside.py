@@ -12,6 +12,7 @@ from spanledger.store.beside import LEASE
 from spanledger.store.entries import events
 from spanledger.store.errors import LedgerBusyError, LedgerFencedError, LedgerNotFoundError
 from spanledger.store.files import data_files
+from spanledger.store.leases import end_lease, take_lease
 from spanledger.store.ledger import Ledger
 from spanledger.store.runs import list_runs, run_of
 from tests.store.samples import DAY_NS, NOON, event, reading
@@ -111,10 +112,10 @@ def test_an_outsider_that_slept_through_its_lease_books_nothing(tmp_path: Path, 
             if taken_meanwhile:
                 with Ledger.open_beside(tmp_path, wait_seconds=0):
                     pass
-                keeper.metastore.take_lease(LEASE, sleeper._lease.hold.holder, 60)  # type: ignore[union-attr]  # woken up, it renews
+                take_lease(keeper.metastore, LEASE, sleeper._lease.hold.holder, 60)  # type: ignore[union-attr]  # woken up, it renews
             with pytest.raises(LedgerFencedError, match="nothing was booked"):
                 sleeper.commit_outside([event(7)], run=run_of("reprice", {}), booked_ns=NOON)
-        keeper.metastore.end_lease(LEASE, keeper.metastore.connection.execute("SELECT holder FROM leases").fetchone()[0])
+        end_lease(keeper.metastore, LEASE, keeper.metastore.connection.execute("SELECT holder FROM leases").fetchone()[0])
         commit(keeper, 2)
         assert numbers(keeper) == [1, 2]
 

@@ -11,6 +11,7 @@ from spanledger.store.compact import LEASE, Compactor, Done
 from spanledger.store.config import StoreConfig
 from spanledger.store.entries import events
 from spanledger.store.files import data_files
+from spanledger.store.leases import end_lease, take_lease
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import snapshot
 from spanledger.store.reports import report
@@ -106,9 +107,9 @@ def test_large_files_are_left_alone(tmp_path: Path) -> None:
 def test_only_one_compaction_at_a_time(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         fill(ledger, 3)
-        ledger.metastore.take_lease(LEASE, "another", 60)
+        take_lease(ledger.metastore, LEASE, "another", 60)
         assert Compactor(tmp_path, EAGER).run() == Done()
-        ledger.metastore.end_lease(LEASE, "another")
+        end_lease(ledger.metastore, LEASE, "another")
         assert Compactor(tmp_path, EAGER).run().files_merged == 6
 
 

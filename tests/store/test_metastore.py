@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from spanledger.store.errors import LedgerBusyError, LedgerFencedError, LedgerNotFoundError, LedgerVersionError
+from spanledger.store.errors import LedgerFencedError, LedgerNotFoundError, LedgerVersionError
 from spanledger.store.files import DataFile
+from spanledger.store.leases import take_lease
 from spanledger.store.metastore import BEFORE_ALL, FILE_NAME, Commit, Metastore, connect
 
 SECOND = 1_000_000_000
@@ -87,7 +88,7 @@ def test_live_files_by_day_time_and_position(store: Metastore) -> None:
 
 def test_a_swap_is_whole_or_nothing_and_needs_the_lease(store: Metastore) -> None:
     store.add_commit(commit(1), [data_file("a"), data_file("b")], 1)
-    store.take_lease("compaction", "me", 10, now_ns=0)
+    take_lease(store, "compaction", "me", 10, now_ns=0)
     lease = ("compaction", "me")
     assert not store.swap_files(["a", "gone"], [data_file("c")], 1, 5, lease)
     assert [file.path for file in store.live_files("events")] == ["a", "b"]
@@ -98,19 +99,6 @@ def test_a_swap_is_whole_or_nothing_and_needs_the_lease(store: Metastore) -> Non
     assert store.removed_files(6) == ["a", "b"]
     store.forget_files(["a", "b", "c"])
     assert store.known_paths() == {"c"}, "a live file is never forgotten"
-
-
-def test_a_lease_is_held_by_one_until_it_ends(store: Metastore) -> None:
-    assert store.take_lease("x", "one", 10, now_ns=0) == 1
-    assert store.take_lease("x", "one", 10, now_ns=5 * SECOND) == 1, "renewed"
-    with pytest.raises(LedgerBusyError, match="one"):
-        store.take_lease("x", "two", 10, now_ns=14 * SECOND)
-    assert store.take_lease("x", "two", 10, now_ns=16 * SECOND) == 2
-    store.end_lease("x", "one")
-    with pytest.raises(LedgerBusyError):
-        store.take_lease("x", "one", 10, now_ns=17 * SECOND)
-    store.end_lease("x", "two")
-    assert store.take_lease("x", "one", 10, now_ns=17 * SECOND) == 3
 
 
 def test_settings(store: Metastore) -> None:

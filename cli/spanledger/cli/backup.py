@@ -23,6 +23,7 @@ from spanledger.cli.times import utc_text
 from spanledger.receiver.durable import FILE_NAME as DURABLE
 from spanledger.store.compact import LEASE, LEASE_SECONDS
 from spanledger.store.errors import LedgerBusyError
+from spanledger.store.leases import end_lease, take_lease
 from spanledger.store.metastore import FILE_NAME, Metastore
 from spanledger.store.snapshots import Snapshot, copy_metastore, read_snapshot
 from spanledger.store.syncing import sync_folder
@@ -158,13 +159,13 @@ def _without_compaction(data: Path) -> Iterator[Callable[[], None]]:
         def renew() -> None:
             nonlocal renewed
             if time.monotonic() - renewed > LEASE_SECONDS / 4:
-                store.take_lease(LEASE, holder, LEASE_SECONDS)
+                take_lease(store, LEASE, holder, LEASE_SECONDS)
                 renewed = time.monotonic()
 
         try:
             yield renew
         finally:
-            store.end_lease(LEASE, holder)
+            end_lease(store, LEASE, holder)
 
 
 def _existing(data: Path) -> Metastore:
@@ -176,7 +177,7 @@ def _take(store: Metastore, holder: str) -> None:
     deadline = time.monotonic() + _LEASE_WAIT_SECONDS
     while True:
         try:
-            store.take_lease(LEASE, holder, LEASE_SECONDS)
+            take_lease(store, LEASE, holder, LEASE_SECONDS)
         except LedgerBusyError as error:
             if time.monotonic() > deadline:
                 raise UserError("a compaction, or another backup, is at work: try again when it has finished") from error

@@ -22,6 +22,7 @@ from spanledger.cli.render import write_rows
 from spanledger.enrich.records import DAY_NS
 from spanledger.store.export.billing import SYSTEMS, Bill, Selection, System, bill_payload, bills, without_amount
 from spanledger.store.export.export import ledger_id
+from spanledger.store.leases import end_lease, take_lease
 from spanledger.store.ledger import Ledger
 from spanledger.store.metastore import Metastore
 from spanledger.store.pushes import LEASE_SECONDS, Push, advance_push, begin_push, read_push
@@ -122,12 +123,12 @@ def _send_all(data: Path, ledger: Ledger, job: _Job, clock: Clock) -> None:
     holder = f"{socket.gethostname()}-{os.getpid()}-{clock.now_ns()}"
     lease = f"push {job.at.destination}"
     try:
-        store.take_lease(lease, holder, LEASE_SECONDS)
+        take_lease(store, lease, holder, LEASE_SECONDS)
         at = read_push(store, job.at.destination) or begin_push(store, job.at.destination, job.at.entry_number)
         first, sent = at.entry_number, 0
         with rows_progress(f"telling {job.system.name}") as progress:
             for batch in _batches(bills(ledger, job.system, job.wish.chosen, first + 1, job.head), job.system.batch):
-                store.take_lease(lease, holder, LEASE_SECONDS + job.wish.patience_seconds)
+                take_lease(store, lease, holder, LEASE_SECONDS + job.wish.patience_seconds)
                 timed = [_timed(bill, job, clock) for bill in batch]
                 _send(job, [bill_payload(job.system, job.wish.chosen, job.ledger_id, bill) for bill in timed], clock)
                 sent += len(batch)
@@ -136,7 +137,7 @@ def _send_all(data: Path, ledger: Ledger, job: _Job, clock: Clock) -> None:
                 progress(at.entry_number - first, job.head - first)
         advance_push(store, at._replace(entry_number=max(at.entry_number, job.head)))
     finally:
-        store.end_lease(lease, holder)
+        end_lease(store, lease, holder)
         store.close()
     where = f"{job.system.name} ({job.sender.url})"
     typer.echo(f"{sent} events to {where}: entries {first + 1} to {job.head}" if first < job.head else f"nothing new for {where}", err=True)

@@ -12,27 +12,21 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from spanledger.store.errors import LedgerBusyError, LedgerFencedError
+from spanledger.store.leases import Hold, end_lease, in_force, take_lease
 from spanledger.store.metastore import Metastore
 
 LEASE: Final = "ledger"
 LEASE_SECONDS: Final = 15.0
 """How long the keeper waits for an outsider that died."""
 RENEW_SECONDS: Final = 3.0
-"""What the names of an outsider's files begin with: a keeper that starts meanwhile must not take them for leftovers of its own."""
+"""How often an outsider that lives renews its lease."""
 _ASK_SECONDS: Final = 0.1
 
 Turn = Literal["ours", "waiting", "moved"]
 """Whether a commit can be made: yes; not while another holds the lease; not before what another has committed is taken in."""
-
-
-class Hold(NamedTuple):
-    """The lease as it was taken; the epoch tells it from a later one of the same holder."""
-
-    holder: str
-    epoch: int
 
 
 class HeldLease:
@@ -47,7 +41,7 @@ class HeldLease:
         deadline = time.monotonic() + wait_seconds
         while True:
             try:
-                self.hold = Hold(holder, store.take_lease(name, holder, LEASE_SECONDS))
+                self.hold = Hold(holder, take_lease(store, name, holder, LEASE_SECONDS))
                 break
             except LedgerBusyError as error:
                 if time.monotonic() >= deadline:
@@ -62,14 +56,14 @@ class HeldLease:
         try:
             while not self._released.wait(RENEW_SECONDS):
                 try:
-                    if store.take_lease(self._name, self.hold.holder, LEASE_SECONDS) != self.hold.epoch:
+                    if take_lease(store, self._name, self.hold.holder, LEASE_SECONDS) != self.hold.epoch:
                         return  # it ran out and was another's meanwhile: the commit will be refused
                 except LedgerBusyError:
                     return  # as above
                 except sqlite3.Error:
                     continue  # a busy disk; there are some more tries in the lease's time
         finally:
-            store.end_lease(self._name, self.hold.holder)
+            end_lease(store, self._name, self.hold.holder)
             store.close()
 
     def release(self) -> None:
@@ -80,8 +74,7 @@ class HeldLease:
 
 def is_held(store: Metastore, *, now_ns: int | None = None) -> bool:
     """Whether some outsider holds the lease."""
-    row = store.connection.execute("SELECT expires_ns FROM leases WHERE name = ?", (LEASE,)).fetchone()
-    return row is not None and row[0] > (time.time_ns() if now_ns is None else now_ns)
+    return in_force(store.connection, LEASE, now_ns) is not None
 
 
 def check_turn(connection: sqlite3.Connection, hold: Hold | None) -> None:
@@ -89,10 +82,9 @@ def check_turn(connection: sqlite3.Connection, hold: Hold | None) -> None:
 
     Raises LedgerBusyError (the keeper has overlooked a lease) or LedgerFencedError (an outsider's lease has run out).
     """
-    row = connection.execute("SELECT holder, epoch, expires_ns FROM leases WHERE name = ?", (LEASE,)).fetchone()
-    held = row is not None and row[2] > time.time_ns()
+    held = in_force(connection, LEASE)
     if hold is None:
-        if held:
-            raise LedgerBusyError(f"the ledger is being corrected by {row[0]}")
-    elif not held or tuple(row[:2]) != hold:
+        if held is not None:
+            raise LedgerBusyError(f"the ledger is being corrected by {held.holder}")
+    elif held != hold:
         raise LedgerFencedError("the right to write beside the server has run out: nothing was booked, run it again")

@@ -38,6 +38,7 @@ from spanledger.store.files import (
     write_data_file,
 )
 from spanledger.store.index import IndexCache, Keys, trace_keys, trace_keys_of
+from spanledger.store.leases import end_lease, take_lease
 from spanledger.store.metastore import Metastore
 from spanledger.store.noted import any_notes, any_seekers, forget, stored_keys
 from spanledger.store.publish.delta import held_back
@@ -97,13 +98,13 @@ class Compactor:
         store = Metastore.open(self._root)
         try:
             try:
-                epoch = store.take_lease(LEASE, self._holder, LEASE_SECONDS)
+                epoch = take_lease(store, LEASE, self._holder, LEASE_SECONDS)
             except LedgerBusyError:
                 return Done()
             try:
                 return self._run(store, now, epoch)
             finally:
-                store.end_lease(LEASE, self._holder)
+                end_lease(store, LEASE, self._holder)
         finally:
             store.close()
 
@@ -120,7 +121,7 @@ class Compactor:
         for number, (table, day, files) in enumerate(self._plan(store, now_ns)):
             if self._stopped.is_set():
                 break
-            store.take_lease(LEASE, self._holder, LEASE_SECONDS)
+            take_lease(store, LEASE, self._holder, LEASE_SECONDS)
             name = compacted_file_path(table, day, epoch, now_ns, number)
             read, rows = self._merged(store, table, files, now_ns)
             new = [self._write(name, table, day, rows, files, now_ns)] if rows.num_rows else []
@@ -164,7 +165,7 @@ class Compactor:
         for number, file in enumerate(old):
             if self._stopped.is_set() or file.rows < self._config.compact_rows_max // 2:
                 continue
-            store.take_lease(LEASE, self._holder, LEASE_SECONDS)
+            take_lease(store, LEASE, self._holder, LEASE_SECONDS)
             path = compacted_file_path(file.table, file.day, epoch, now_ns, 999_999 - number)
             (self._root / path).hardlink_to(self._root / file.path)
             sync_folders(self._root, [path])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -19,8 +18,9 @@ from typing import Any, NamedTuple
 
 from spanledger.store.crash import crash_point
 from spanledger.store.days import day_number, day_text
-from spanledger.store.errors import LedgerBusyError, LedgerFencedError, LedgerNotFoundError, LedgerVersionError
+from spanledger.store.errors import LedgerFencedError, LedgerNotFoundError, LedgerVersionError
 from spanledger.store.files import DataFile, Table, row_digest
+from spanledger.store.leases import in_force
 from spanledger.store.migrations import MIGRATIONS
 
 Teller = tuple[str, str | None, tuple[str, str]]
@@ -213,9 +213,10 @@ class Metastore:
         """
         try:
             with self.transaction():
-                held = "SELECT 1 FROM leases WHERE name = ? AND holder = ? AND expires_ns > ?"
-                if self.connection.execute(held, (*lease, removed_ns)).fetchone() is None:
-                    raise _FileGoneError(lease[0])
+                name, holder = lease
+                held = in_force(self.connection, name, removed_ns)
+                if held is None or held.holder != holder:
+                    raise _FileGoneError(name)
                 last = self.last_commit().number
                 for path in old:
                     changed = self.connection.execute(
@@ -299,29 +300,3 @@ class Metastore:
             self.connection.execute(
                 "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
             )
-
-    # leases
-
-    def take_lease(self, name: str, holder: str, seconds: float, now_ns: int | None = None) -> int:
-        """Take or renew the right to do `name` alone for some seconds; returns its epoch, which grows with every new holder.
-
-        Raises LedgerBusyError while another holds it.
-        """
-        now = time.time_ns() if now_ns is None else now_ns
-        expires = now + int(seconds * 1_000_000_000)
-        with self.transaction():
-            row = self.connection.execute("SELECT holder, epoch, expires_ns FROM leases WHERE name = ?", (name,)).fetchone()
-            if row is not None and row[0] != holder and row[2] > now:
-                raise LedgerBusyError(f"{name} is being done by {row[0]}")
-            epoch = 1 if row is None else int(row[1]) + (row[0] != holder)
-            self.connection.execute(
-                "INSERT INTO leases VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE"
-                " SET holder = excluded.holder, epoch = excluded.epoch, expires_ns = excluded.expires_ns",
-                (name, holder, epoch, expires),
-            )
-        return epoch
-
-    def end_lease(self, name: str, holder: str) -> None:
-        """Give a lease back; nothing happens if it is not ours any more."""
-        with self.transaction():
-            self.connection.execute("UPDATE leases SET expires_ns = 0 WHERE name = ? AND holder = ?", (name, holder))
