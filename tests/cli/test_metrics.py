@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from spanledger.cli.metrics import archive_metrics, disk_metrics, forward_metrics, worker_metrics
-from spanledger.cli.worker import COMMIT_SECONDS, Stats
+from spanledger.cli.worker_stats import COMMIT_SECONDS, Stats
 from spanledger.store.forwarding import ForwardState
 
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from spanledger.cli.worker import COMMIT_SECONDS, Stats
+from spanledger.cli.worker_stats import COMMIT_SECONDS, Stats
 from spanledger.store.forwarding import ForwardState
 
 _FIGURES = (

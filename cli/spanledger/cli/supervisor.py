@@ -13,7 +13,7 @@ from pathlib import Path
 
 from spanledger.cli.config import Config
 from spanledger.cli.log import LogFormat
-from spanledger.cli.worker import Stats
+from spanledger.cli.worker_stats import Stats
 
 _log = logging.getLogger(__name__)
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 3.0)

@@ -11,13 +11,13 @@ import logging
 import os
 import sqlite3
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 from spanledger.cli.quarantine import Quarantine
+from spanledger.cli.worker_stats import Stats
 from spanledger.enrich.engine import Batch
 from spanledger.enrich.events import CostEvent
 from spanledger.enrich.notes import NO_NOTES, Notes
@@ -33,8 +33,6 @@ _POLL_BYTES = 1 << 20
 _COLLECT_SECONDS = 600.0
 _TICK_SPANS = 16_384
 """Spans are settled in portions of about this size, while they are still in the processor's cache; a commit stores many portions."""
-COMMIT_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Bounds of the histogram of commits."""
 PAUSE_VARIABLE = "SPANLEDGER_TEST_PAUSE_COMMITS"
 """A seam for crash tests: while the file it names exists, nothing is committed."""
 
@@ -98,28 +96,6 @@ class Source(Protocol):
 
     def durable(self) -> int:
         """The synced end of the journal."""
-
-
-class Stats(NamedTuple):
-    """What the worker has done since it started, and how far behind it is."""
-
-    position: int = 0
-    committed_position: int = 0
-    open_position: int = 0
-    lag_bytes: int = 0
-    spans: int = 0
-    events: int = 0
-    quarantined: int = 0
-    unpriced: int = 0
-    unattributed: int = 0
-    commits: int = 0
-    commit_seconds: float = 0.0
-    commit_seconds_sum: float = 0.0
-    commit_counts: Sequence[int] = (0,) * (len(COMMIT_SECONDS) + 1)
-    failures: int = 0
-    open_traces: int = 0
-    ledger_files: int = 0
-    files_to_compact: int = 0
 
 
 class Worker:
@@ -279,7 +255,7 @@ class Worker:
             began = time.perf_counter()
             if not self._store(batch, position, open_position, now_ns):
                 return False
-            self._count(batch, time.perf_counter() - began)
+            self.stats = self.stats.with_commit(batch.events, time.perf_counter() - began)
             self._open_position = open_position
         self._engine.committed()
         if time.monotonic() >= self._next_collect:
@@ -320,20 +296,6 @@ class Worker:
                 self.stats = self.stats._replace(failures=self.stats.failures + 1)
                 attempt += 1
                 time.sleep(pause)
-
-    def _count(self, batch: Batch, seconds: float) -> None:
-        stats = self.stats
-        charges = [event for event in batch.events if event.kind == "charge"]
-        counts, at = stats.commit_counts, bisect_left(COMMIT_SECONDS, seconds)
-        self.stats = stats._replace(
-            events=stats.events + len(batch.events),
-            unpriced=stats.unpriced + sum(event.price_state == "unpriced" for event in charges),
-            unattributed=stats.unattributed + sum(event.tenant_id is None for event in charges),
-            commits=stats.commits + 1,
-            commit_seconds=seconds,
-            commit_seconds_sum=stats.commit_seconds_sum + seconds,
-            commit_counts=[*counts[:at], counts[at] + 1, *counts[at + 1 :]],
-        )
 
     def _now_ns(self) -> int:
         """The time, never going back: a clock that is set back must not make settled traces wait again."""

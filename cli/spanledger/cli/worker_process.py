@@ -25,7 +25,8 @@ from spanledger.cli.notary import Notary
 from spanledger.cli.parts import OpenWorker
 from spanledger.cli.publishing import Keeper
 from spanledger.cli.tidying import Tidier
-from spanledger.cli.worker import Stats, tune_memory
+from spanledger.cli.worker import tune_memory
+from spanledger.cli.worker_stats import Stats
 
 _log = logging.getLogger(__name__)
 _TELL_SECONDS = 0.5
