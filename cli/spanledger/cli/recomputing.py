@@ -17,7 +17,7 @@ from spanledger.cli.rereading import Reach, Read
 from spanledger.cli.resettling import Keys, Overlay, slices
 from spanledger.enrich.adjust import AMOUNTS, net_of
 from spanledger.enrich.book import Prices
-from spanledger.enrich.events import CostEvent
+from spanledger.enrich.events import TOKEN_COUNTS, CostEvent
 from spanledger.enrich.open_traces import OpenTrace, TraceKey
 from spanledger.store.catalogs import UnknownCatalogError, build, parts_of, shipped_file
 from spanledger.store.query import EVERYTHING, Range
@@ -25,17 +25,11 @@ from spanledger.store.scratch import scratch_folder
 
 MISMATCHES_MAX: Final = 1_000
 """Mismatches that are described; the others are counted."""
-COUNTED: Final = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "reasoning_tokens",
-    "usage",
+COMPARED: Final = (
+    *("tenant_id", "split_weight", "cost_surface"),
+    *(*TOKEN_COUNTS, "usage", "wall_clock_ms", "usage_state", "provider_billing"),
+    *AMOUNTS,
 )
-COMPARED: Final = ("tenant_id", "split_weight", "cost_surface", *COUNTED, "wall_clock_ms", "usage_state", "provider_billing", *AMOUNTS)
 At = tuple[str, bytes, bytes, int]
 """(authority, trace id, span id, split index) of a charge."""
 

@@ -12,16 +12,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from spanledger.enrich.book import Prices, call_of, identified, of_failed, reversal
-from spanledger.enrich.events import CostEvent, Line
+from spanledger.enrich.events import TOKEN_COUNTS, CostEvent, Line
 from spanledger.enrich.price import Priced, unpriced
 from spanledger.enrich.split import split_event
 
 AMOUNTS: Final = ("list_cost_usd", "contracted_cost_usd", "cost_usd", "customer_price_usd")
 """The money columns that re-pricing corrects, in the order of the schema."""
 REPRICED: Final = "repriced"
-COUNTS: Final = tuple(name for name in CostEvent._fields if name.endswith("_tokens"))
 CLEARED: Final[Mapping[str, Any]] = {
-    **dict.fromkeys(COUNTS),
+    **dict.fromkeys(TOKEN_COUNTS),
     "usage": (),
     "wall_clock_ms": 0,
     "response_id": None,
@@ -101,7 +100,7 @@ def price_again(parts: Sequence[CostEvent], prices: Prices) -> list[CostEvent]:
         return [_priced(first, _price(first, prices, first.tenant_id), prices.catalog_id)]
     shares = [(part.tenant_id or "", int((part.split_weight or "1").partition("/")[0])) for part in parts]
     whole = first._replace(
-        **{name: _total(getattr(part, name) for part in parts) for name in COUNTS},  # type: ignore[arg-type]  # counts are int | None
+        **{name: _total(getattr(part, name) for part in parts) for name in TOKEN_COUNTS},  # type: ignore[arg-type]  # counts are int | None
         usage=tuple((unit, sum(dict(part.usage)[unit] for part in parts)) for unit, _ in first.usage),
     )
     whole = _priced(whole, _price(whole, prices, None), prices.catalog_id)

@@ -201,6 +201,8 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 MONEY_COLUMNS = tuple(column.name for column in COLUMNS if column.type == "money")
-NEGATED_ON_REVERSAL = frozenset({*MONEY_COLUMNS, "wall_clock_ms", *(column.name for column in COLUMNS if column.name.endswith("_tokens"))})
+TOKEN_COUNTS = tuple(column.name for column in COLUMNS if column.name.endswith("_tokens"))
+"""The counts of tokens in the order of the schema: two totals, then their parts."""
+NEGATED_ON_REVERSAL = frozenset({*MONEY_COLUMNS, "wall_clock_ms", *TOKEN_COUNTS})
 
 assert CostEvent._fields == tuple(column.name for column in COLUMNS)  # noqa: S101 - a schema that disagrees with itself must not import

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spanledger.enrich.events import CostEvent, Line
-
-_COUNTS = tuple(name for name in CostEvent._fields if name.endswith("_tokens"))
+from spanledger.enrich.events import TOKEN_COUNTS, CostEvent, Line
 
 
 def largest_remainder(whole: int, weights: Sequence[int]) -> list[int]:
@@ -38,7 +36,7 @@ def split_event(
     """
     weights = [weight for _, weight in allocation]
     total = sum(weights)
-    counts = {name: _parts(getattr(event, name), weights) for name in _COUNTS}
+    counts = {name: _parts(getattr(event, name), weights) for name in TOKEN_COUNTS}
     usage = [(unit, largest_remainder(count, weights)) for unit, count in event.usage]
     lines = [(line, largest_remainder(line.quantity, weights), largest_remainder(line.cost_usd, weights)) for line in event.lines]
     emitter = _parts(event.emitter_cost_usd, weights)

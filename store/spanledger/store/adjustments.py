@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import duckdb
 import numpy as np
 
-from spanledger.enrich.adjust import AMOUNTS, CLEARED, COUNTS, REPRICED, ByRun, corrections, is_whole, net_of, price_again, same_price
+from spanledger.enrich.adjust import AMOUNTS, CLEARED, REPRICED, ByRun, corrections, is_whole, net_of, price_again, same_price
 from spanledger.enrich.book import Prices
-from spanledger.enrich.events import CostEvent
+from spanledger.enrich.events import TOKEN_COUNTS, CostEvent
 from spanledger.enrich.meters import METERED_SPLIT
 from spanledger.enrich.price_book import PriceBook
 from spanledger.store import line_arrays
@@ -37,7 +37,7 @@ Identity = tuple[str, bytes, bytes, int]
 Sequences = Callable[[Iterable[tuple[Identity, int]]], Mapping[Identity, int]]
 """How many charges were ever booked for each identity, given with the start of the live one."""
 _UNKNOWN_METER: Final = "unknown_meter"
-_ONLY_CHARGES: Final = frozenset(CLEARED) - {*COUNTS, "usage", "wall_clock_ms"}
+_ONLY_CHARGES: Final = frozenset(CLEARED) - {*TOKEN_COUNTS, "usage", "wall_clock_ms"}
 COLUMNS: Final = tuple(field.name for field in EVENT_FIELDS if field.name not in _ONLY_CHARGES)
 """What is read of rows that columns can price: all but what only new charges repeat."""
 

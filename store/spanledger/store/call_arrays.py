@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from spanledger.enrich.catalog.units import INSTEAD_OF_TOKENS, PARTS, REQUESTS
+from spanledger.enrich.events import TOKEN_COUNTS
 from spanledger.enrich.meters import METERED
 from spanledger.enrich.price import COUNT_MAX
 from spanledger.enrich.records import RETRIEVED_TOKENS
 from spanledger.store.coded_texts import encoded, is_text
-from spanledger.store.columnar import COUNTS, Calls, disjoint
+from spanledger.store.columnar import Calls, disjoint
 from spanledger.store.wide_integers import valid
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NEEDED: Final = (*COUNTS, "usage", "start_ns", "status", "usage_state", "provider_billing", "customer_billable")
+NEEDED: Final = (*TOKEN_COUNTS, "usage", "start_ns", "status", "usage_state", "provider_billing", "customer_billable")
 """The columns of a call, but for what makes its context."""
 _UNITS_MAX: Final = 24
 """Kinds of things counted beside tokens; calls with further ones are priced one by one."""
@@ -66,7 +67,7 @@ def is_plain(table: pa.Table, extra: Beside) -> np.ndarray:
     basis = encoded(table.column("usage_basis"))
     metered = pc.fill_null(pc.starts_with(basis.dictionary, METERED), False).to_numpy(zero_copy_only=False)
     plain &= ~metered[basis.indices.to_numpy()]
-    for name in COUNTS:
+    for name in TOKEN_COUNTS:
         column = table.column(name)
         if column.null_count < len(column):
             counts = pc.fill_null(column, 0).to_numpy()
@@ -78,8 +79,8 @@ def calls_of(table: pa.Table, rows: np.ndarray, extra: Beside, contexts: np.ndar
     """These rows' calls. `table` has these rows only, `extra` is of the table they were taken from."""
     import pyarrow.compute as pc  # as above
 
-    counts = [pc.fill_null(table.column(name), 0).to_numpy() for name in COUNTS]
-    present = [valid(table.column(name)) for name in COUNTS]
+    counts = [pc.fill_null(table.column(name), 0).to_numpy() for name in TOKEN_COUNTS]
+    present = [valid(table.column(name)) for name in TOKEN_COUNTS]
     is_open = np.zeros(len(rows), bool)
     further = [np.zeros(len(rows), np.int64) for _ in extra.units]
     if len(extra.rows):

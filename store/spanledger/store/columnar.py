@@ -22,15 +22,6 @@ from spanledger.store.wide_integers import Wide, divided, of_int64, summed, zero
 if TYPE_CHECKING:
     import duckdb
 
-COUNTS: Final = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "reasoning_tokens",
-)
 _OPEN_ORDER: Final = (3, 2, 1, 4, 6, 0, 5)
 """In which order the tokens of a usage with further units are billed: see `catalog.units.disjoint`."""
 
@@ -226,7 +217,7 @@ def disjoint(
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """The disjoint quantities of calls by COMMON, the total input that decides their level, and whether the counts add up.
 
-    `counts` are the columns COUNTS, 0 where there is none, each 0 to COUNT_MAX; `present` says where there is one.
+    `counts` are the columns TOKEN_COUNTS, 0 where there is none, each 0 to COUNT_MAX; `present` says where there is one.
     """
     total, output, read, write, short, long, thought = counts
     written = np.where(present[3], write, short + long)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import duckdb
 import numpy as np
 
-from spanledger.enrich.adjust import AMOUNTS, COUNTS, REPRICED, ByRun, corrections, net_of, same_price
+from spanledger.enrich.adjust import AMOUNTS, REPRICED, ByRun, corrections, net_of, same_price
 from spanledger.enrich.adjust import closing as closing_of
 from spanledger.enrich.book import identified, reversal
-from spanledger.enrich.events import CostEvent
+from spanledger.enrich.events import TOKEN_COUNTS, CostEvent
 from spanledger.enrich.open_traces import OpenTrace
 from spanledger.store import line_arrays
 from spanledger.store.adjustments import COLUMNS, Identity, Repriced, Sequences, adjustments, live_charges
@@ -185,7 +185,7 @@ def _touched(entries: Sequence[CostEvent], run_id: str, sums: Tally) -> list[_To
 
 
 def _is_as(now: CostEvent, after: CostEvent) -> bool:
-    return same_price(now, after) and all(getattr(now, name) == getattr(after, name) for name in (*COUNTS, "usage"))
+    return same_price(now, after) and all(getattr(now, name) == getattr(after, name) for name in (*TOKEN_COUNTS, "usage"))
 
 
 def _count(sums: Tally, before: CostEvent, after: CostEvent, *, untouched: bool) -> None:
