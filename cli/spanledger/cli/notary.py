@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import threading
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 from spanledger.cli.archive_anchor import archive_line
 from spanledger.cli.errors import UserError
 from spanledger.cli.log import fault
+from spanledger.receiver.config import is_loopback_host
 from spanledger.store.admin_log import admin_line
 from spanledger.store.chain import Head, read_head
 from spanledger.store.checkpoints import KEY_NAME, keep, kept, load_key, make_note, read_note, verifier_key
@@ -94,7 +94,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 def _post(note: str, url: str) -> None:
     parts = urllib.parse.urlsplit(url)
-    if not (parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(parts.hostname or ""))):
+    if not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(parts.hostname or ""))):
         raise UserError("checkpoints are posted over https (http only to this machine)")
     request = urllib.request.Request(  # noqa: S310 - the scheme was checked above
         url, note.encode(), {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "spanledger"}, method="POST"
@@ -104,15 +104,6 @@ def _post(note: str, url: str) -> None:
             return
     except (OSError, ValueError, urllib.error.URLError) as error:
         raise UserError(f"the checkpoint could not be posted to {parts.scheme}://{parts.netloc.rpartition('@')[2]}: {error}") from error
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Notary:
