@@ -1,9 +1,15 @@
-"""A small ledger that the tests of reading commands share: two tenants, one unattributed, one unpriced, one failed call, one told twice."""
+"""A small ledger that the tests of reading commands share (two tenants, one unattributed, one unpriced, one failed call, one told twice)
+and its requests in the archive."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from spanledger.cli.config import Config
+from spanledger.cli.folder import DataFolder
+from spanledger.cli.tidying import keep_requests
+from spanledger.receiver.journal import Journal, Record
+from spanledger.store.ledger import Ledger
 from tests.cli.otlp import as_protobuf, chat, span
 from tests.cli.runner import spanledger
 
@@ -28,3 +34,18 @@ def small_ledger(folder: Path) -> Path:
     answer = spanledger("ingest", "--data", folder / "data", folder / "small.pb")
     assert answer.code == 0, answer.err
     return folder / "data"
+
+
+def begin_segment(data: Path) -> None:
+    """The journal goes on in a new segment, so that those before it are done with."""
+    with Journal(data / "journal", segment_bytes=1) as journal:
+        journal.append(Record("default", None, None, 1, b"")).result()
+
+
+def archived(data: Path) -> Path:
+    """The same folder with its requests in the archive."""
+    with Ledger.open(data, read_only=True) as ledger:
+        position = ledger.position
+    begin_segment(data)
+    assert keep_requests(DataFolder(data), Config(), position).archived == 1
+    return data

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spanledger.cli.config import Config
-from spanledger.cli.folder import DataFolder
-from spanledger.cli.tidying import keep_requests
-from spanledger.receiver.journal import Journal, Record
 from spanledger.store.ledger import Ledger
-from tests.cli.ledgers import small_ledger
+from tests.cli.ledgers import archived, small_ledger
 from tests.cli.otlp import chat
 from tests.cli.runner import spanledger
 from tests.cli.test_recomputing import changed
 from tests.cli.test_replay_report import WRONG_KEY, ingest
 from tests.store.samples import event
-
-
-def archived(data: Path) -> Path:
-    """The same folder with its requests in the archive."""
-    with Ledger.open(data, read_only=True) as ledger:
-        position = ledger.position
-    with Journal(data / "journal", segment_bytes=1) as journal:
-        journal.append(Record("default", None, None, 1, b"")).result()
-    assert keep_requests(DataFolder(data), Config(), position).archived == 1
-    return data
 
 
 def test_a_sound_folder_is_verified(tmp_path: Path) -> None:

@@ -11,10 +11,9 @@ import pytest
 from spanledger.cli.config import Config
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.recomputing import Recomputed, recompute
-from spanledger.cli.tidying import keep_requests
-from spanledger.receiver.journal import Journal, JournalCorruptError, Record
+from spanledger.receiver.journal import JournalCorruptError
 from spanledger.store.ledger import Ledger
-from tests.cli.ledgers import small_ledger
+from tests.cli.ledgers import archived, small_ledger
 from tests.cli.otlp import chat
 from tests.cli.test_replay_report import WRONG_KEY, book, ingest
 
@@ -38,11 +37,7 @@ def test_a_ledger_agrees_with_its_requests(data: Path) -> None:
 
 
 def test_it_reads_the_archive_too(data: Path) -> None:
-    with Ledger.open(data, read_only=True) as ledger:
-        position = ledger.position
-    with Journal(data / "journal", segment_bytes=1) as journal:
-        journal.append(Record("default", None, None, 1, b"")).result()
-    assert keep_requests(DataFolder(data), Config(), position).archived == 1
+    archived(data)
     assert recomputed(data) == recomputed(data)
     assert recomputed(data).charges == 6
     victim = next((data / "archive").glob("*.zst"))

@@ -14,7 +14,7 @@ from spanledger.cli.config import Config
 from spanledger.cli.folder import DataFolder
 from spanledger.cli.recomputing import recompute
 from spanledger.cli.replaying import Replay
-from spanledger.cli.tidying import keep_requests
+from tests.cli.ledgers import archived
 from tests.cli.otlp import as_protobuf, chat, span
 from tests.cli.runner import COMMAND, events, server, spanledger
 from tests.cli.test_replay_report import WRONG_KEY, book, configured, ingest, replay, tenants
@@ -95,11 +95,7 @@ def test_two_machines_book_the_same_entries(tmp_path: Path) -> None:
 
 def test_requests_are_replayed_from_the_archive(tmp_path: Path) -> None:
     data = ingest(tmp_path, chat(1, 1, "acme", attributes=said("s-1")), config=TINY)
-    from spanledger.receiver.journal import Journal, Record
-
-    with Journal(data / "journal", segment_bytes=1) as journal:
-        journal.append(Record("default", None, None, 1, b"")).result()
-    assert keep_requests(DataFolder(data), Config(), journal.position).archived == 1
+    archived(data)
     answer = replay(tmp_path, *configured(tmp_path, None))
     assert {row["tenant"] for row in answer.rows()} == {"acme", "s-1"}
     book(tmp_path)

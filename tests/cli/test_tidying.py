@@ -17,7 +17,7 @@ from spanledger.receiver.archive_reader import read_all
 from spanledger.receiver.archived import manifests
 from spanledger.receiver.journal import Journal, Record
 from spanledger.store.ledger import Ledger
-from tests.cli.ledgers import small_ledger
+from tests.cli.ledgers import begin_segment, small_ledger
 from tests.cli.otlp import as_protobuf, chat
 from tests.cli.runner import events, spanledger
 
@@ -49,8 +49,7 @@ def test_the_tidying_thread_joins_files_and_lets_the_journal_go(tmp_path: Path) 
         assert spanledger("ingest", "--data", data, tmp_path / "more.pb").code == 0
     with Ledger.open(data, read_only=True) as ledger:
         position, before = ledger.position, len(ledger.metastore.live_files("events"))
-    with Journal(data / "journal", segment_bytes=1) as journal:  # a new segment, so that the one before is done with
-        journal.append(Record("default", None, None, 1, b"")).result()
+    begin_segment(data)
     tidier = Tidier(DataFolder(data), config, lambda: position)
     tidier.start()
     deadline = time.monotonic() + 20
@@ -70,8 +69,7 @@ def test_the_tidying_thread_packs_finished_segments_into_the_archive(tmp_path: P
     data = small_ledger(tmp_path)
     with Ledger.open(data, read_only=True) as ledger:
         position = ledger.position
-    with Journal(data / "journal", segment_bytes=1) as journal:  # a new segment, so that the one before is done with
-        journal.append(Record("default", None, None, 1, b"")).result()
+    begin_segment(data)
     folder = DataFolder(data)
     before = list(read_all(folder.archive, folder.journal))
     tidier = Tidier(folder, often({"receiver": {"journal": {"archive_duty": 1.0}}}), lambda: position)
