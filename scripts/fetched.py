@@ -1,13 +1,14 @@
-"""What the scripts share that build, install or fetch something into a cache outside the tree. Any Python will do to run it."""
+"""What scripts and tests share that build, install or fetch something into a cache outside the tree. Any Python will do to run it."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +20,7 @@ PAUSE_SECONDS = 5
 
 def cache_folder(name: str) -> Path:
     """Where things of this name are kept: $SPANLEDGER_<NAME>_CACHE, or spanledger/<name> in the user's cache folder."""
-    told = os.environ.get(f"SPANLEDGER_{name.upper()}_CACHE")
+    told = os.environ.get(f"SPANLEDGER_{name.upper().replace('-', '_')}_CACHE")
     return Path(told) if told else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spanledger" / name
 
 
@@ -27,12 +28,25 @@ def cache_folder(name: str) -> Path:
 def alone(folder: Path) -> Iterator[None]:
     """Nobody else makes this folder of a cache meanwhile; waits for another process that does."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def run(command: Sequence[str], *, env: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """The folder, filled by `make` if that was not done yet. What an unfinished try left is made anew in place, for a virtual environment
+    cannot be moved."""
+    with alone(folder):
+        done = folder / "done"
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
+def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
     """Run a command that asks others on the network, more than once if it fails; what it prints goes to stderr.
 
     Raises CalledProcessError.

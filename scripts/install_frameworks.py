@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts.fetched import alone, cache_folder, run  # noqa: E402 - the tree must be on the path first
+from scripts.fetched import cache_folder, made_once, run  # noqa: E402 - the tree must be on the path first
 
 PINS = ROOT / "tests/otel_config/sdk"
 FILES = ("requirements.txt", "constraints.txt", "package.json")
@@ -27,15 +27,7 @@ NOT_TO_BE_HAD = 3
 def installed() -> Path:
     """The folder with `venv` and `node_modules`, made if it is not yet there; waits for another process that makes it."""
     content = b"".join((PINS / name).read_bytes() for name in FILES) + sys.version.encode() + UV.encode()
-    folder = cache_folder("frameworks") / hashlib.sha256(content).hexdigest()[:16]
-    with alone(folder):
-        done = folder / "done"
-        if not done.exists():
-            shutil.rmtree(folder, ignore_errors=True)  # a venv cannot be moved: what an earlier try left is made anew in place
-            folder.mkdir()
-            _install(folder)
-            done.touch()
-    return folder
+    return made_once(cache_folder("frameworks") / hashlib.sha256(content).hexdigest()[:16], _install)
 
 
 def node_folder(folder: Path) -> Path:

@@ -4,7 +4,6 @@ own steps and commands run in a virtual environment as a user who may write noth
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from scripts.fetched import cache_folder, made_once, run
 
 from tests.otel_config.collector import CONFIGS, ROOT
 
@@ -101,13 +101,9 @@ def compose_go() -> Path:
     go = shutil.which("go")
     if go is None:
         pytest.skip("there is no Go to build compose-go with")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spanledger/compose-go" / COMPOSE_GO.rpartition("@")[2]
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (cache / "cmd").exists():
-            subprocess.run([go, "install", COMPOSE_GO], env=os.environ | {"GOBIN": str(cache), "GOFLAGS": "-buildvcs=false"}, check=True)
-    return cache / "cmd"
+    command, env = [go, "install", COMPOSE_GO], os.environ | {"GOFLAGS": "-buildvcs=false"}
+    folder = cache_folder("compose-go") / COMPOSE_GO.rpartition("@")[2]
+    return made_once(folder, lambda made: run(command, env=env | {"GOBIN": str(made)})) / "cmd"
 
 
 def load(compose_go: Path, file: Path) -> subprocess.CompletedProcess[str]:

@@ -5,14 +5,13 @@ Azurite is a package of Node's, kept in a cache outside the tree; without npm, o
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
+from scripts.fetched import cache_folder, made_once, run
 
 from spanledger.store.export.every import SHAPES
 from spanledger.store.export.export import Request, export
@@ -23,7 +22,6 @@ from tests.store.object_stores import gets_what_a_folder_gets, running
 from tests.store.samples import NOON, event
 
 VERSION = "3.37.0"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spanledger" / f"azurite-{VERSION}"
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # Azurite's own, the same everywhere
 
@@ -31,21 +29,14 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 @pytest.fixture(scope="module")
 def program() -> Path:
     """Azurite's blob service, installed once on a machine."""
-    found = CACHE / "node_modules/.bin/azurite-blob"
-    if found.exists():
-        return found
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("no npm here")
-    CACHE.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(mkdtemp(dir=CACHE.parent))
-    asked = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(made), f"azurite@{VERSION}"]
-    if subprocess.run(asked, capture_output=True, check=False).returncode:
-        shutil.rmtree(made)
+    asked = [npm, "install", "--no-audit", "--no-fund", f"azurite@{VERSION}", "--prefix"]
+    try:
+        return made_once(cache_folder("azurite") / VERSION, lambda folder: run([*asked, folder])) / "node_modules/.bin/azurite-blob"
+    except subprocess.CalledProcessError:
         pytest.skip("Azurite could not be installed: no package index?")
-    if not CACHE.exists():
-        made.rename(CACHE)
-    return found
 
 
 @pytest.fixture

@@ -12,18 +12,18 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 
 import duckdb
 import pytest
+from scripts.fetched import cache_folder, made_once, run
 
 from spanledger.store.export.every import SHAPES
 from spanledger.store.export.export import Request, export
 from spanledger.store.export.targets import FolderTarget
 from tests.store.focus_ledger import every_kind, ledger_of
 
-PACKAGES = ("focus-validator==2.2.1", "pyarrow<22")  # it does not bound Arrow, and breaks with the newest
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "spanledger" / "focus-validator-2.2.1"
+VERSION = "2.2.1"
+PACKAGES = (f"focus-validator=={VERSION}", "pyarrow<22")  # it does not bound Arrow, and breaks with the newest
 
 KNOWN = {
     "InvoiceId-C-005-C": "an invoice's id is not known to spans; it is one of two ways of which the other is kept",
@@ -47,22 +47,18 @@ def python_312() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def validator() -> Path:
     """The validator's program, installed once on a machine."""
-    program = CACHE / "bin/focus-validator"
-    if program.exists():
-        return program
     wanted = [path for path in python_312() if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0]
     if not wanted:
         pytest.skip("no Python 3.12 here, which the validator needs")
-    CACHE.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(mkdtemp(dir=CACHE.parent))
-    subprocess.run([wanted[0], "-m", "venv", made], check=True)
-    asked = [made / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES]
-    if subprocess.run(asked, capture_output=True, check=False).returncode:
-        shutil.rmtree(made)
+
+    def install(folder: Path) -> None:
+        run([wanted[0], "-m", "venv", folder])
+        run([folder / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES])
+
+    try:
+        return made_once(cache_folder("focus-validator") / VERSION, install) / "bin/focus-validator"
+    except subprocess.CalledProcessError:
         pytest.skip("the validator could not be installed: no package index?")
-    if not CACHE.exists():
-        made.rename(CACHE)
-    return program
 
 
 @pytest.fixture(scope="module")
