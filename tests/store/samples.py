@@ -6,6 +6,7 @@ from typing import Any
 
 from spanledger.enrich.events import CostEvent, Line
 from spanledger.enrich.records import NOBODY, Call, Payers, Reading, Resource, Usage
+from spanledger.store.ledger import Ledger
 
 DAY_NS = 86_400_000_000_000
 NOON = 20_778 * DAY_NS + DAY_NS // 2
@@ -126,3 +127,8 @@ def reading(number: int = 1, **changes: Any) -> Reading:
 def plain(number: int = 1, **changes: Any) -> Reading:
     """A span that says nothing of GenAI."""
     return reading(number, **{"kind": "other", "operation": None, "payers": NOBODY, "call": None, **changes})
+
+
+def book(ledger: Ledger, *events: CostEvent) -> None:
+    """A commit of these entries, at noon."""
+    ledger.commit(events, [], position=ledger.position + 1, open_position=0, booked_ns=NOON)

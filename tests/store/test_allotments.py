@@ -17,7 +17,7 @@ from spanledger.store.entries import decimal_text
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
 from spanledger.store.times import parse_window
-from tests.store.samples import DAY_NS, NOON, event
+from tests.store.samples import DAY_NS, NOON, book, event
 
 USD = 10**18
 NEXT_MONTH = NOON + 15 * DAY_NS
@@ -29,10 +29,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened = Ledger.open(tmp_path)
     yield opened
     opened.close()
-
-
-def book(ledger: Ledger, *events: CostEvent) -> None:
-    ledger.commit(events, [], position=ledger.position + 1, open_position=0, booked_ns=NOON)
 
 
 def paid(number: int, tenant: str | None, usd: int, **changes: Any) -> CostEvent:

@@ -17,7 +17,7 @@ from spanledger.store.confidence import confidence
 from spanledger.store.ledger import Ledger
 from spanledger.store.query import EVERYTHING
 from spanledger.store.reports import Table, report
-from tests.store.samples import NOON, event
+from tests.store.samples import NOON, book, event
 
 USD = 10**18
 
@@ -27,10 +27,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened = Ledger.open(tmp_path)
     yield opened
     opened.close()
-
-
-def book(ledger: Ledger, *events: CostEvent) -> None:
-    ledger.commit(events, [], position=ledger.position + 1, open_position=0, booked_ns=NOON)
 
 
 def paid(number: int, tenant: str, usd: int | None, **changes: Any) -> CostEvent:

@@ -9,22 +9,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spanledger.enrich.events import CostEvent
 from spanledger.store.cells import MONEY, cell
 from spanledger.store.conditions import Basis
 from spanledger.store.ledger import Ledger
 from spanledger.store.reports import report
 from tests.store.histories import EDITS, Edit, adjustment, history
-from tests.store.samples import DAY_NS, NOON, event
+from tests.store.samples import DAY_NS, NOON, book, event
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     return Ledger.open(tmp_path)
-
-
-def book(ledger: Ledger, *events: CostEvent) -> None:
-    ledger.commit(events, [], position=ledger.position + 1, open_position=0, booked_ns=NOON)
 
 
 def test_sums_on_paper(ledger: Ledger) -> None:

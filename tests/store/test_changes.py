@@ -10,13 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spanledger.enrich.book import reversal
-from spanledger.enrich.events import CostEvent
 from spanledger.store.changes import changed_entries, changes
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
 from spanledger.store.reports import report
 from tests.store.histories import EDITS, Edit, adjustment, history
-from tests.store.samples import DAY_NS, NOON, event
+from tests.store.samples import DAY_NS, NOON, book, event
 
 COST = Decimal("0.0125")
 SINCE = NOON + DAY_NS
@@ -33,10 +32,6 @@ def ledger(tmp_path: Path) -> Ledger:
     book(found, corrected[0], corrected[1]._replace(booked_ns=after), adjustment(4, event(1), 8 * 10**15, booked_ns=after + 1))
     book(found, event(5, booked_ns=after + 2), event(6, start_ns=SINCE, booked_ns=after + 3))
     return found
-
-
-def book(ledger: Ledger, *events: CostEvent) -> None:
-    ledger.commit(events, [], position=ledger.position + 1, open_position=0, booked_ns=NOON)
 
 
 def test_before_change_and_after(ledger: Ledger) -> None:

@@ -12,13 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spanledger.enrich.book import reversal
-from spanledger.enrich.events import CostEvent
 from spanledger.store.confidence import confidence
 from spanledger.store.ledger import Ledger
 from spanledger.store.reports import Table, report
 from spanledger.store.times import nanoseconds
 from tests.store.histories import EDITS, Edit, adjustment, history
-from tests.store.samples import DAY_NS, NOON, event
+from tests.store.samples import DAY_NS, NOON, book, event
 
 NOVEMBER = nanoseconds(datetime(2026, 11, 1, tzinfo=UTC))
 DECEMBER = nanoseconds(datetime(2026, 12, 1, tzinfo=UTC))
@@ -27,10 +26,6 @@ DECEMBER = nanoseconds(datetime(2026, 12, 1, tzinfo=UTC))
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     return Ledger.open(tmp_path)
-
-
-def book(ledger: Ledger, *events: CostEvent) -> None:
-    ledger.commit(events, [], position=ledger.position + 1, open_position=0, booked_ns=NOON)
 
 
 def shown(table: Table, *names: str) -> list[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ import pytest
 from spanledger.enrich.events import CostEvent
 from spanledger.store.confidence import COLUMNS, confidence
 from spanledger.store.ledger import Ledger
-from tests.store.samples import NOON, event
+from tests.store.samples import book, event
 
 USD = 10**18
 
@@ -22,10 +22,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened = Ledger.open(tmp_path)
     yield opened
     opened.close()
-
-
-def book(ledger: Ledger, *events: CostEvent) -> None:
-    ledger.commit(events, [], position=ledger.position + 1, open_position=0, booked_ns=NOON)
 
 
 def priced(number: int, usd: str, state: str = "measured", billing: str = "billed", **changes: Any) -> CostEvent:

@@ -14,7 +14,6 @@ import duckdb
 import pytest
 
 from spanledger.enrich.book import reversal
-from spanledger.enrich.events import CostEvent
 from spanledger.store.compact import Compactor
 from spanledger.store.config import StoreConfig
 from spanledger.store.errors import LedgerBusyError
@@ -23,7 +22,7 @@ from spanledger.store.export.export import Exported, Request, export, ledger_id
 from spanledger.store.export.targets import ExportError, FolderTarget, ObjectTarget, Target, target_of
 from spanledger.store.ledger import Ledger
 from tests.store.object_stores import gets_what_a_folder_gets
-from tests.store.samples import DAY_NS, NOON, event
+from tests.store.samples import DAY_NS, NOON, book, event
 
 COST = Decimal("0.0125")
 WRITTEN = "2026-11-21T12:00:00Z"
@@ -35,10 +34,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     book(found, event(1), event(2, tenant_id=None), event(3, start_ns=NOON + DAY_NS, end_ns=NOON + DAY_NS + 1))
     yield found
     found.close()
-
-
-def book(ledger: Ledger, *events: CostEvent) -> None:
-    ledger.commit(events, [], position=ledger.position + 1, open_position=0, booked_ns=NOON)
 
 
 def correct(ledger: Ledger) -> None:

@@ -17,7 +17,7 @@ from spanledger.store.export.export import Request, billing_shape, export
 from spanledger.store.export.targets import FolderTarget
 from spanledger.store.ledger import Ledger
 from spanledger.store.tenants import Change, Tenants
-from tests.store.samples import DAY_NS, NOON, event
+from tests.store.samples import DAY_NS, NOON, book, event
 
 COST = Selection("default", "cost_usd", "llm_usage")
 KEYS = {"stripe": "identifier", "orb": "idempotency_key", "metronome": "transaction_id", "lago": "transaction_id", "openmeter": "id"}
@@ -32,10 +32,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with_customer(found, "stripe_customer_id", "cus_1")
     yield found
     found.close()
-
-
-def book(ledger: Ledger, *events: object) -> None:
-    ledger.commit(events, [], position=ledger.position + 1, open_position=0, booked_ns=NOON)  # type: ignore[arg-type]  # events
 
 
 def with_customer(ledger: Ledger, attribute: str, value: str) -> None:

@@ -11,7 +11,7 @@ from spanledger.enrich.meters import METERED_SPLIT
 from spanledger.store.errors import QueryError
 from spanledger.store.ledger import Ledger
 from spanledger.store.reports import MEASURES, Table, report, top
-from tests.store.samples import DAY_NS, NOON, event
+from tests.store.samples import DAY_NS, NOON, book, event
 
 HOUR_NS = 3_600_000_000_000
 ATTO = 10**18
@@ -20,10 +20,6 @@ ATTO = 10**18
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     return Ledger.open(tmp_path)
-
-
-def book(ledger: Ledger, *events: CostEvent) -> None:
-    ledger.commit(events, [], position=ledger.position + 1, open_position=0, booked_ns=NOON)
 
 
 def reversal(undone: CostEvent, number: int, **changes: Any) -> CostEvent:
