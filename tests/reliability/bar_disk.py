@@ -291,4 +291,5 @@ BAR = Bar(
     "full, failing, read-only, out of handles: never OK while it lasts, every refusal retryable with a delay, nothing lost, back in 5 s",
     run,
     {"a failed write answered OK": _answers_when_full},
+    is_timed=True,
 )

@@ -94,4 +94,5 @@ BAR = Bar(
     "1 GiB of journal that is not settled yet: ready within 5 s, and settling goes on behind",
     run,
     {"settled before it is ready": lambda seed, folder: trial(seed, 2 * _SHORT_BYTES, folder, judged=True, settle_first=True)},
+    is_timed=True,
 )
