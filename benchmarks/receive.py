@@ -61,6 +61,7 @@ def serve(folder: Path) -> None:
     from spanledger.receiver.prune import Pruner
     from spanledger.receiver.server import Receiver
 
+    sys.setswitchinterval(0.0005)  # as `spanledger serve`
     pruner = Pruner(kept_for(rules_from(EnrichConfig())), os.urandom(32))
     with Journal(folder / "journal") as journal:
         config = ReceiverConfig(grpc="127.0.0.1:0", http="127.0.0.1:0")

@@ -1,6 +1,7 @@
 import pytest
 
 from spanledger.receiver.bounds import EAGER_BYTES_MAX, Bounds, Pruned, decode
+from spanledger.receiver.effort import Effort
 from tests.receiver.samples import make_request, make_span
 
 SMALL = Bounds(scopes=3, spans=4)
@@ -9,7 +10,7 @@ SMALL = Bounds(scopes=3, spans=4)
 def shape(data: bytes, bounds: Bounds) -> tuple[list[list[int]], Pruned]:
     """Spans in each scope in each resource, and what was counted."""
     found = Pruned()
-    request = decode(data, bounds, found)
+    request = decode(data, bounds, found, Effort())
     return [[len(scope.spans) for scope in resource.scope_spans] for resource in request.resource_spans], found
 
 
@@ -49,4 +50,4 @@ def test_what_is_within_the_bounds_stays_and_the_rest_is_counted(
 
 def test_a_large_request_within_the_bounds_is_not_changed() -> None:
     data = request_of([2, 1], padding=EAGER_BYTES_MAX)
-    assert decode(data, Bounds(), Pruned()).SerializeToString() == data
+    assert decode(data, Bounds(), Pruned(), Effort()).SerializeToString() == data

@@ -1,3 +1,4 @@
+from gzip import compress
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from spanledger.receiver.admission import KEYLESS
 from spanledger.receiver.answers import Accepted
 from spanledger.receiver.bounds import Bounds
 from spanledger.receiver.errors import MalformedRequest
-from spanledger.receiver.intake import Intake
+from spanledger.receiver.intake import QUICK_BYTES_MAX, Intake, Lane, OtherLane
 from spanledger.receiver.journal import Journal, Record, read_from
 from spanledger.receiver.metrics import Metrics
 from spanledger.receiver.prune import Pruner
@@ -65,3 +66,40 @@ def test_everything_that_was_left_out_is_said_and_counted(tmp_path: Path) -> Non
     ]
     assert metrics.count("quarantined_spans_total") == 1
     assert [metrics.count("dropped_total", what=what) for what in ("spans", "scopes", "parts")] == [1, 1, 2]
+
+
+def test_a_body_begins_in_the_lane_of_its_size(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal") as journal:
+        intake = Intake(journal, Pruner(KEPT, SECRET), lambda: 42, Metrics())
+        for size, lane in ((0, Lane.QUICK), (QUICK_BYTES_MAX, Lane.QUICK), (QUICK_BYTES_MAX + 1, Lane.BULKY), (3 << 20, Lane.APART)):
+            assert intake.lane_of(bytes(size)) is lane
+            assert intake.lane_of(compress(bytes(size)), is_gzip=True) is lane
+        assert intake.lane_of(bytes(QUICK_BYTES_MAX), is_json=True) is Lane.BULKY
+
+
+def test_what_is_more_than_it_seemed_goes_on_in_the_next_lane_and_is_stored_once(tmp_path: Path) -> None:
+    many = make_request(*(make_span("c", number=number) for number in range(2000)))
+    body = compress(many.SerializeToString())[:-4] + bytes(4)  # it says that it is empty, and its size is not believed
+    two = compress(many.SerializeToString()) + compress(b"")  # it says so of its last member
+    with Journal(tmp_path / "journal") as journal:
+        intake = Intake(journal, Pruner(KEPT, SECRET), lambda: 42, Metrics())
+        for lie in (body, two):
+            assert intake.lane_of(lie, is_gzip=True) is Lane.QUICK
+            with pytest.raises(OtherLane) as told:
+                intake.take(GRANT, lie, "http", is_gzip=True)
+            assert told.value.lane is Lane.BULKY
+        with pytest.raises(MalformedRequest):
+            intake.take(GRANT, body, "http", is_gzip=True, lane=Lane.BULKY)
+        taken = intake.take(GRANT, two, "http", is_gzip=True, lane=Lane.BULKY)
+        assert taken.durable is not None
+        taken.durable.result(5)
+    assert len(list(read_from(tmp_path / "journal"))) == 1
+
+
+def test_a_small_request_does_not_wait_for_a_bulky_one(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal") as journal:
+        intake = Intake(journal, Pruner(KEPT, SECRET), lambda: 42, Metrics())
+        with intake._turns[Lane.BULKY]:  # one that takes for ever
+            taken = intake.take(GRANT, make_request(make_span("chat")).SerializeToString(), "grpc")
+            assert taken.durable is not None
+            taken.durable.result(5)

@@ -146,7 +146,7 @@ def test_an_idle_connection_does_not_hold_up_a_stop(tmp_path: Path) -> None:
 
 def test_a_key_in_a_request_is_never_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     class FaultyPruner(Pruner):
-        def examine(self, request: bytes, spans_max: int | None = None) -> object:  # type: ignore[override]
+        def examine(self, request: bytes, effort: object = None) -> object:  # type: ignore[override]
             raise ZeroDivisionError(request)
 
     keys = {"canary-key": Grant("k", "acme", None, frozenset({"ingest"}))}
@@ -161,3 +161,16 @@ def test_a_key_in_a_request_is_never_logged(tmp_path: Path, caplog: pytest.LogCa
     assert caplog.records[-1].__dict__["request"] in told, "the sender is told the id that the log has"
     assert "canary" not in caplog.text
     assert "canary-key" not in json.dumps(server.receiver.metrics_text())
+
+
+def test_a_body_in_crumbs_is_read_like_any_other(tmp_path: Path) -> None:
+    body = make_request(*(make_span("chat", number=number) for number in range(20))).SerializeToString()
+    assert len(body) > 600, "more pieces than are taken in one go"
+    crumbs = b"".join(b"1\r\n" + body[at : at + 1] + b"\r\n" for at in range(len(body))) + b"0\r\n\r\n"
+    head = b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with running(tmp_path) as server, socket.create_connection(server.http, timeout=20) as client:
+        client.sendall(head + crumbs)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        assert len(server.spans()) == 20
+        client.sendall(head.replace(b"Transfer-Encoding: chunked", b"Content-Length: 0"))
+        assert client.recv(4096).startswith(b"HTTP/1.1 200"), "the connection goes on, also with no body at all"

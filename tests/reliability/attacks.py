@@ -239,6 +239,25 @@ def json_values() -> list[tuple[bytes, str, str]]:
     return [(many_json_values(piece, size * MIB), JSON, "identity") for piece in (b"[]", b"1e5", b'{"a":0}', b'"a"') for size in (1, 16)]
 
 
+def laborious() -> list[tuple[bytes, str, str]]:
+    """Less than a MiB each, which may be packed to any ratio, and made of as many pieces as fit into that."""
+    ids = (b"\x4a\x0b\x0a\x05%05x\x12\x02\x18\x01" % number for number in range(70_000))
+    spans = [field(2, _IDS + b"".join(next(ids) for _ in range(1000))) for _ in range(70)]
+    scopes = [field(1, field(1, b"\x0a\x0b\x0a\x05%05x\x12\x02\x18\x01" % number)) for number in range(16_000)]
+    pieces = [
+        field(1, field(2, b"\x12\x00" * 500_000)),  # spans of nothing
+        field(1, field(2, b"".join(spans))),  # attributes, no two alike
+        field(1, field(2, field(2, _IDS + b"\x5a\x03\x12\x01e" * 1000) * 180)),  # events
+        b"".join(scopes),
+        deep_protobuf(as_maps=True, depth=60_000),
+    ]
+    json_spans = b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b",".join([b"{}"] * 170_000) + b"]}]}]}"
+    return [
+        *((gzip.compress(piece), PROTOBUF, "gzip") for piece in pieces),
+        (gzip.compress(json_spans), JSON, "gzip"),
+    ]
+
+
 # -- half requests ------------------------------------------------------------------------------------------------------
 
 
@@ -574,6 +593,7 @@ ATTACKS: dict[str, Attack] = {
     "gRPC bombs": grpc_bodies(grpc_bombs),
     "depth": bodies(depths),
     "attributes": bodies(attributes, threads=2),
+    "laborious": bodies(laborious),
     "strings": bodies(strings, threads=2),
     "JSON values": bodies(json_values, threads=2),
     "slow": slow,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from spanledger.cli.server import serving
 from spanledger.cli.settings import Layer, option_layer
 
 _log = logging.getLogger(__name__)
+_SWITCH_SECONDS = 0.0005
+"""How long a thread may run while another waits. A request passes through half a dozen threads, each behind whoever reads a large one."""
 
 
 def serve_until_told(data: Path, config_path: Path | None, grpc: str | None, http: str | None, log_format: LogFormat) -> None:
@@ -25,6 +28,7 @@ def serve_until_told(data: Path, config_path: Path | None, grpc: str | None, htt
     config = load_config(config_path, options).config
     start_logging(log_format, "server")
     give_memory_back()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     told = threading.Event()
 
     def tell(number: int, _frame: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
 import signal
 import struct
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 from spanledger.receiver.admission import INTERNAL, OVERLOADED, TOO_LARGE, Refused
@@ -28,10 +30,13 @@ ASK = struct.Struct("<BBQ")
 """What the parent says before a body: whether it is JSON, whether it is gzip, its length."""
 ANSWER = struct.Struct("<IQ")
 """What the child says before an answer: the lengths of a JSON object about it and of the pruned request."""
+READY = b"+"
+"""What the child says when it waits for the first body."""
 WAITING_MAX = 8
 SECONDS_MAX = 30.0
+_NICE = 5
 _RECYCLE_BYTES = 160 << 20
-"""A child that once grew beyond this is ended after its answer, so that its memory goes back."""
+"""A child that keeps more than this when it has answered is ended, so that its memory goes back. To start one takes half a second."""
 _ERRORS = {"malformed": MalformedRequest, "too_large": TooLarge}
 
 
@@ -100,7 +105,7 @@ class Apart:
             raise self._lost(time.monotonic() - began >= self._seconds) from None
         finally:
             late.cancel()
-        if int(told["peak_bytes"]) > _RECYCLE_BYTES:
+        if int(told["held_bytes"]) > _RECYCLE_BYTES:
             self._end()
         if (error := _ERRORS.get(str(told.get("error")))) is not None:
             raise error(str(told["message"]))
@@ -117,12 +122,21 @@ class Apart:
             stderr=subprocess.DEVNULL,  # what it had to say would quote what was sent
             bufsize=0,
         )
+        with suppress(ProcessLookupError):  # it died at once, which is found out below
+            nice = os.getpriority(os.PRIO_PROCESS, 0) + _NICE
+            os.setpriority(os.PRIO_PROCESS, process.pid, nice)  # from the start: to import what it needs takes half a second
         self._process = process
         start = pickle.dumps(self._start)
+        late = threading.Timer(SECONDS_MAX, process.kill)
+        late.daemon = True
+        late.start()
         try:
             _write(_pipe(process.stdin), struct.pack("<Q", len(start)) + start)
-        except OSError:
+            read_exactly(_pipe(process.stdout), len(READY))  # what a busy machine takes to start it is not the request's doing
+        except (OSError, EOFError):
             raise self._lost(was_late=False) from None
+        finally:
+            late.cancel()
         return process
 
     def _lost(self, was_late: bool) -> Refused:

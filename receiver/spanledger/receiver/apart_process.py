@@ -5,6 +5,7 @@ It ends with its parent's end of the pipe. Its memory is limited by the kernel, 
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import pickle
@@ -12,34 +13,35 @@ import resource
 import signal
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from spanledger.receiver.apart import ANSWER, ASK, Start, read_exactly
+from spanledger.receiver.apart import ANSWER, ASK, READY, Start, read_exactly
 from spanledger.receiver.bounds import Pruned
 from spanledger.receiver.errors import MalformedRequest, TooLarge
 from spanledger.receiver.inflate import gunzip
 from spanledger.receiver.otlp_json import to_protobuf
 from spanledger.receiver.prune import Pruner
 
-_NICE = 5
+_TRIM_BYTES = 96 << 20
 
 
 def main() -> int:
     """Read bodies until there are no more."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the server decides when this ends
         signal.signal(number, signal.SIG_IGN)
-    os.nice(_NICE)
     reading, writing = os.fdopen(0, "rb", buffering=0), os.fdopen(1, "wb", buffering=0)
     try:
         (size,) = struct.unpack("<Q", read_exactly(reading, 8))
         start: Start = pickle.loads(read_exactly(reading, size))  # noqa: S301 - from the process that started this one, through its pipe
         pruner = Pruner(*start.recipe)
         resource.setrlimit(resource.RLIMIT_DATA, (start.memory_bytes, start.memory_bytes))
+        writing.write(READY)
         while True:
             is_json, is_gzip, size = ASK.unpack(read_exactly(reading, ASK.size))
             told, request = _answer(pruner, start, read_exactly(reading, size), is_json=bool(is_json), is_gzip=bool(is_gzip))
-            told["peak_bytes"] = _peak_bytes()
+            told["held_bytes"] = _held_bytes()
             head = json.dumps(told).encode()
             for part in (ANSWER.pack(len(head), len(request)), head, request):
                 rest = memoryview(part)
@@ -49,12 +51,21 @@ def main() -> int:
         return 0
 
 
-def _peak_bytes() -> int:
-    """The most memory this process ever had; what getrusage says includes the process it came from."""
+def _held_bytes() -> int:
+    """The memory that is left when a request is done, after all that can be was given back."""
+    resident = _resident_bytes()
+    if resident > _TRIM_BYTES:
+        with suppress(OSError, AttributeError):  # not glibc: then this process is ended when it holds too much
+            ctypes.CDLL(None).malloc_trim(0)
+            return _resident_bytes()
+    return resident
+
+
+def _resident_bytes() -> int:
     try:
-        with open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123 - a path of the kernel
-            return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM:"))
-    except (OSError, StopIteration):
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a path of the kernel
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
         return 0
 
 

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from spanledger.receiver import projected
+from spanledger.receiver.effort import Effort
 
 EAGER_BYTES_MAX = 2 << 20
-"""A request up to this size is decoded at once, whatever it holds: two bytes of an empty span become about two hundred."""
+"""A larger request is cut to its bounds before it is decoded: two bytes of an empty span become about two hundred."""
+_UNCOUNTED_BYTES_MAX = 16 << 10
+"""So little is decoded before anybody counts what it holds."""
+_SCOPE_EFFORT = 10
+_SPAN_EFFORT = 15
 
 
 class Bounds(NamedTuple):
@@ -38,15 +43,35 @@ class Pruned:
     dropped_parts: int = 0
 
 
-def decode(data: bytes, bounds: Bounds, found: Pruned) -> Any:
-    """The request as a projected message with no more than the bounds allow. Raises google.protobuf.message.DecodeError."""
-    if len(data) <= EAGER_BYTES_MAX:
-        request = projected.Request.FromString(data)
-        scopes = sum(max(1, len(resource.scope_spans)) for resource in request.resource_spans)
-        spans = sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
-        if scopes <= bounds.scopes and spans <= bounds.spans:
-            return request
-    return projected.Request.FromString(_trim(data, bounds, found))
+def decode(data: bytes, bounds: Bounds, found: Pruned, effort: Effort) -> Any:
+    """The request as a projected message with no more than the bounds allow.
+
+    Raises google.protobuf.message.DecodeError, or Laborious before anything is decoded that takes long: it cannot be interrupted.
+    """
+    if len(data) > EAGER_BYTES_MAX:
+        return projected.Request.FromString(_trim(data, bounds, found))
+    request = projected.Request.FromString(data) if len(data) <= _UNCOUNTED_BYTES_MAX else None
+    scopes, spans = _counts(data) if request is None else _decoded_counts(request)
+    effort.spend(scopes * _SCOPE_EFFORT + spans * _SPAN_EFFORT)
+    if scopes > bounds.scopes or spans > bounds.spans:
+        return projected.Request.FromString(_trim(data, bounds, found))
+    return projected.Request.FromString(data) if request is None else request
+
+
+def _counts(data: bytes) -> tuple[int, int]:
+    """How many scopes and spans there are, from slices: what is in them is not looked at."""
+    scopes = spans = 0
+    for resource_data in projected.RawRequest.FromString(data).resource_spans:
+        resource = projected.RawResourceSpans.FromString(resource_data)
+        scopes += max(1, len(resource.scope_spans))
+        for scope_data in resource.scope_spans:
+            spans += len(projected.RawScopeSpans.FromString(scope_data).spans)
+    return scopes, spans
+
+
+def _decoded_counts(request: Any) -> tuple[int, int]:
+    scopes = sum(max(1, len(resource.scope_spans)) for resource in request.resource_spans)
+    return scopes, sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
 
 
 def _trim(data: bytes, bounds: Bounds, found: Pruned) -> bytes:

@@ -11,8 +11,8 @@ class TooLarge(ValueError):  # noqa: N818 - as above
     """The body is larger than the limit, as sent or after inflation."""
 
 
-class ManySpans(Exception):  # noqa: N818 - as above
-    """The request is small but holds so many spans that it is better read apart."""
+class Laborious(Exception):  # noqa: N818 - as above
+    """The request takes more work than may be done where it was read; elsewhere it may be fine."""
 
 
 class UnsupportedEncoding(ValueError):  # noqa: N818 - as above

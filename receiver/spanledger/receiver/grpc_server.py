@@ -17,7 +17,7 @@ from spanledger.enrich.grants import Grant
 from spanledger.receiver.admission import MALFORMED, NO_MESSAGE, NOT_FOUND, OVERLOADED, Admission, Refused, refused, secret_of
 from spanledger.receiver.answers import accepted_protobuf, status_of
 from spanledger.receiver.config import Address, ReceiverConfig
-from spanledger.receiver.intake import Intake, LargeRequest, Taken
+from spanledger.receiver.intake import Intake, OtherLane, Taken
 from spanledger.receiver.metrics import Metrics
 from spanledger.receiver.patience import Patience
 from spanledger.receiver.tls import TlsFiles
@@ -106,10 +106,12 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no 
 
     def _take(self, grant: Grant, request: bytes) -> Taken:
         is_gzip = request.startswith(_GZIP_MAGIC)
-        try:
-            return self._intake.take(grant, request, "grpc", is_gzip=is_gzip)
-        except LargeRequest:
-            return self._intake.take(grant, request, "grpc", is_gzip=is_gzip, apart=True)
+        lane = self._intake.lane_of(request, is_gzip=is_gzip)
+        while True:
+            try:
+                return self._intake.take(grant, request, "grpc", is_gzip=is_gzip, lane=lane)
+            except OtherLane as other:
+                lane = other.lane
 
     def _receive(self, requests: Iterator[bytes], context: Any) -> bytes:
         with self.patience.with_call(context) as waiting:

@@ -33,7 +33,7 @@ from spanledger.receiver.answers import accepted_json, accepted_protobuf, status
 from spanledger.receiver.apart import WAITING_MAX
 from spanledger.receiver.complaints import Complaints
 from spanledger.receiver.config import Address, ReceiverConfig
-from spanledger.receiver.intake import Intake, LargeRequest, Taken
+from spanledger.receiver.intake import Intake, Lane, OtherLane, Taken
 from spanledger.receiver.metrics import Metrics, open_metrics
 from spanledger.receiver.tls import RELOAD_SECONDS, TlsFiles
 
@@ -44,6 +44,13 @@ METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPEN_METRICS_TEXT = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _HEADER_LINE_BYTES_MAX = 16_384
 _LINGER_SECONDS = 2.0
+_READ_BYTES = 4096
+"""aiohttp takes in a sixteenth of this in chunks of a byte at a time, while everybody else waits; large pieces it takes whole."""
+_PIECES_AT_ONCE = 256
+_CRUMB_BYTES = 64
+_CRUMBS_SECONDS = 0.01
+_BULKY_THREADS = 2
+"""One prunes while another inflates."""
 _ACCEPT_STEPS = 4
 """Turns of the loop until a connection that was just accepted is known to aiohttp, and so can be closed."""
 _BACKLOG = 1024
@@ -62,7 +69,12 @@ class _Handler:
         self._intake = intake
         self._metrics = metrics
         self.pool = ThreadPoolExecutor(config.http_threads, thread_name_prefix="otlp-http")
-        self.large = ThreadPoolExecutor(WAITING_MAX + 1, thread_name_prefix="otlp-http-large")
+        self.lanes = {
+            Lane.QUICK: self.pool,
+            Lane.BULKY: ThreadPoolExecutor(_BULKY_THREADS, thread_name_prefix="otlp-http-bulky"),
+            Lane.APART: ThreadPoolExecutor(WAITING_MAX + 1, thread_name_prefix="otlp-http-large"),
+        }
+        self._crumbs = asyncio.Lock()
         self.pages: dict[str, Callable[[web.BaseRequest], web.Response]] = {}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -108,26 +120,44 @@ class _Handler:
         if (request.content_length or 0) > bytes_max:
             raise too_large
         body = bytearray()
+        if not request.can_read_body:
+            return body
+        pieces = 0
         try:
             async with asyncio.timeout(self._config.body_timeout_seconds):
-                while part := await request.content.readany():
-                    if len(body) + len(part) > bytes_max:
+                # Not `readany`, which reads on within itself as long as a connection has something.
+                while any(part := await request.content.readchunk()):
+                    if len(body) + len(part[0]) > bytes_max:
                         raise too_large
-                    held.grow(len(part))
-                    body += part
+                    held.grow(len(part[0]))
+                    body += part[0]
+                    pieces += 1
+                    if pieces % _PIECES_AT_ONCE == 0:
+                        await self._let_others(is_crumbs=len(body) < pieces * _CRUMB_BYTES)
         except TimeoutError:
             raise Refused(SLOW, "the body took too long to arrive") from None
         except (web.RequestPayloadError, ConnectionError) as error:
             raise Refused(MALFORMED, "the body ended early or its transfer encoding is broken") from error
         return body
 
+    async def _let_others(self, *, is_crumbs: bool) -> None:
+        """Between pieces of a body. Each costs as much as some KiB would, so bodies in crumbs take turns, with a pause after each."""
+        if is_crumbs:
+            async with self._crumbs:
+                await asyncio.sleep(_CRUMBS_SECONDS)
+        else:
+            await asyncio.sleep(0)
+
     async def _take(self, grant: Any, body: bytearray, content_type: str, encoding: str) -> Taken:
-        """Take a body in one of the usual threads, or in one of a few others when it turns out to be large."""
-        take = partial(self._intake.take, grant, body, "http", is_json=content_type == JSON, is_gzip=encoding == "gzip")
-        try:
-            return await self._in_thread(take)
-        except LargeRequest:
-            return await asyncio.get_running_loop().run_in_executor(self.large, partial(take, apart=True))
+        """Take a body in the threads of its lane, and go on in those of another when it turns out to be more than it seemed."""
+        is_json, is_gzip = content_type == JSON, encoding == "gzip"
+        lane = self._intake.lane_of(body, is_json=is_json, is_gzip=is_gzip)
+        take = partial(self._intake.take, grant, body, "http", is_json=is_json, is_gzip=is_gzip)
+        while True:
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self.lanes[lane], partial(take, lane=lane))
+            except OtherLane as other:
+                lane = other.lane
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self.pool, work)
@@ -199,6 +229,7 @@ class HttpServer:
             lingering_time=_LINGER_SECONDS,
             max_line_size=_HEADER_LINE_BYTES_MAX,
             max_field_size=_HEADER_LINE_BYTES_MAX,
+            read_bufsize=_READ_BYTES,
             access_log=None,
             logger=_SILENT,
         )
@@ -245,5 +276,5 @@ class HttpServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        for pool in (self._handler.pool, self._handler.large):
+        for pool in self._handler.lanes.values():
             pool.shutdown(wait=False, cancel_futures=True)

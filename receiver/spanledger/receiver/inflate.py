@@ -15,6 +15,11 @@ RATIO_FREE_BYTES = 1 << 20
 """Up to this size a body may have any ratio: it does no harm."""
 
 
+def told_size(data: bytes | bytearray) -> int:
+    """How large a gzip body says its last member is. A hint, to begin in the right place: nothing holds it to that."""
+    return int.from_bytes(data[-4:], "little")
+
+
 def gunzip(data: bytes | bytearray, bytes_max: int, ratio_max: int = RATIO_MAX) -> bytes:
     """The inflated body, of one or more gzip members.
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import NamedTuple
+from enum import IntEnum
+from typing import Final, NamedTuple
 
 from spanledger.enrich.grants import Grant
 from spanledger.receiver.answers import Accepted
 from spanledger.receiver.apart import Apart
 from spanledger.receiver.bounds import Pruned
 from spanledger.receiver.config import ReceiverConfig
-from spanledger.receiver.errors import ManySpans, TooLarge
-from spanledger.receiver.inflate import gunzip
+from spanledger.receiver.effort import Effort
+from spanledger.receiver.errors import Laborious, TooLarge
+from spanledger.receiver.inflate import gunzip, told_size
 from spanledger.receiver.journal import Journal, Record
 from spanledger.receiver.metrics import Metrics
 from spanledger.receiver.otlp_json import to_protobuf
@@ -27,14 +29,27 @@ class Taken(NamedTuple):
     accepted: Accepted
 
 
-SPANS_MAX = 4096
-"""More spans than this are read apart, however small they are."""
+class Lane(IntEnum):
+    """Where a request is read. A small one must not wait for a large one, nor an honest one long for one made to take long."""
+
+    QUICK = 0
+    BULKY = 1
+    APART = 2
+
+
+class OtherLane(Exception):  # noqa: N818 - it is a direction, not an error
+    """The request is more than it seemed: take it again in this lane, from a thread that may wait."""
+
+    def __init__(self, lane: Lane) -> None:
+        super().__init__(lane.name)
+        self.lane = lane
+
+
+QUICK_BYTES_MAX = 32 << 10
+_EFFORT: Final = {Lane.QUICK: 5_000, Lane.BULKY: 61_440}
+"""What a request may cost in a lane, see effort.py. Bulky are at most 4096 spans of nothing, or some 2500 as they usually are."""
 _JSON_SHARE = 4
 """JSON takes so many times as long to read as protobuf of the same size, and much more memory."""
-
-
-class LargeRequest(Exception):  # noqa: N818 - it is a direction, not an error
-    """The request is large: take it again with `apart`, from a thread that may wait."""
 
 
 class Intake:
@@ -48,10 +63,10 @@ class Intake:
         self._pruner = pruner
         self._now_ns = now_ns
         self._metrics = metrics
-        # One at a time: threads that compete for the interpreter would all finish last instead of one after the other,
-        # and what a hostile body takes in memory while it is read is taken once.
-        self._working = threading.Lock()
-        self._large_bytes = config.large_bytes
+        # One at a time in each: threads that compete for the interpreter would all finish last instead of one after the other,
+        # and what a hostile body takes in memory while it is read is taken once. Two compete fairly.
+        self._turns = {lane: threading.Lock() for lane in (Lane.QUICK, Lane.BULKY)}
+        self._bytes_max = {Lane.QUICK: QUICK_BYTES_MAX, Lane.BULKY: config.large_bytes}
         self._ratio_max = config.max_inflation
         self._apart = Apart(
             pruner.recipe,
@@ -59,6 +74,11 @@ class Intake:
             ratio_max=config.max_inflation,
             memory_bytes=config.large_memory_mib << 20,
         )
+
+    def lane_of(self, body: bytes | bytearray, *, is_json: bool = False, is_gzip: bool = False) -> Lane:
+        """Where to begin with a body, from its size; `take` finds out what is not what it says."""
+        size_bytes = max(len(body), told_size(body)) if is_gzip else len(body)
+        return next((lane for lane in self._bytes_max if size_bytes <= self._most(lane, is_json=is_json)), Lane.APART)
 
     def take(
         self,
@@ -68,11 +88,14 @@ class Intake:
         *,
         is_json: bool = False,
         is_gzip: bool = False,
-        apart: bool = False,
+        lane: Lane = Lane.QUICK,
     ) -> Taken:
-        """Prune and queue a body. Raises MalformedRequest, TooLarge, JournalUnavailable, or LargeRequest unless it may be read `apart`."""
+        """Prune and queue a body. Raises MalformedRequest, TooLarge, JournalUnavailable, or OtherLane."""
         received_ns = self._now_ns()
-        pruned, size_bytes = (self._examine_apart if apart else self._examine)(body, is_json=is_json, is_gzip=is_gzip)
+        if lane is Lane.APART:
+            pruned, size_bytes = self._examine_apart(body, is_json=is_json, is_gzip=is_gzip)
+        else:
+            pruned, size_bytes = self._examine(body, lane, is_json=is_json, is_gzip=is_gzip)
         self._metrics.add("received_bytes_total", size_bytes, transport=transport)
         self._report(pruned)
         accepted = Accepted(pruned.dropped_spans, _warning(pruned))
@@ -85,21 +108,22 @@ class Intake:
         """No more large requests will come."""
         self._apart.close()
 
-    def _examine(self, body: bytes | bytearray, *, is_json: bool, is_gzip: bool) -> tuple[Pruned, int]:
-        """Read a body here; LargeRequest if it is better read apart."""
-        bytes_max = self._large_bytes // _JSON_SHARE if is_json else self._large_bytes
+    def _most(self, lane: Lane, *, is_json: bool) -> int:
+        return self._bytes_max[lane] // _JSON_SHARE if is_json else self._bytes_max[lane]
+
+    def _examine(self, body: bytes | bytearray, lane: Lane, *, is_json: bool, is_gzip: bool) -> tuple[Pruned, int]:
+        """Read a body here; OtherLane if it is too much for this one."""
+        bytes_max = self._most(lane, is_json=is_json)
         if len(body) > bytes_max:
-            raise LargeRequest
-        if is_gzip:
-            try:
+            raise OtherLane(max(self.lane_of(body, is_json=is_json), Lane(lane + 1)))
+        effort = Effort(_EFFORT[lane])
+        try:
+            if is_gzip:
                 body = gunzip(body, bytes_max, self._ratio_max)
-            except TooLarge:
-                raise LargeRequest from None
-        with self._working:
-            try:
-                return self._pruner.examine(to_protobuf(bytes(body)) if is_json else bytes(body), SPANS_MAX), len(body)
-            except ManySpans:
-                raise LargeRequest from None
+            with self._turns[lane]:
+                return self._pruner.examine(to_protobuf(bytes(body), effort) if is_json else bytes(body), effort), len(body)
+        except (TooLarge, Laborious):
+            raise OtherLane(Lane(lane + 1)) from None
 
     def _examine_apart(self, body: bytes | bytearray, *, is_json: bool, is_gzip: bool) -> tuple[Pruned, int]:
         self._metrics.add("large_requests_total")

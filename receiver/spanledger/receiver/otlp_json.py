@@ -18,6 +18,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from spanledger.receiver.effort import Effort
 from spanledger.receiver.errors import MalformedRequest
 
 DEPTH_MAX = 24
@@ -25,14 +26,21 @@ DEPTH_MAX = 24
 _UNREADABLE_ID = b"\x00"  # neither absent nor of any valid length
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 _FLOAT_EXACT_MAX = 1 << 53
+_OBJECT_EFFORT = 3
+_VALUES_A_UNIT = 8
 _NAMED_DOUBLES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 _Read = Callable[[Any, str], Any]
 _Fields = dict[str, tuple[str, _Read]]
 
 
-def to_protobuf(body: bytes) -> bytes:
-    """The serialized ExportTraceServiceRequest that an OTLP/JSON body stands for. Raises MalformedRequest."""
+def to_protobuf(body: bytes, effort: Effort | None = None) -> bytes:
+    """The serialized ExportTraceServiceRequest that an OTLP/JSON body stands for.
+
+    Raises MalformedRequest, or Laborious if it takes more than the `effort`: known before it is parsed, from its braces and commas.
+    """
+    if effort is not None:
+        effort.spend(body.count(b"{") * _OBJECT_EFFORT + body.count(b",") // _VALUES_A_UNIT)
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -15,7 +15,8 @@ from google.protobuf.message import DecodeError
 from spanledger.enrich.kept import Kept
 from spanledger.receiver import projected
 from spanledger.receiver.bounds import Bounds, Pruned, decode
-from spanledger.receiver.errors import MalformedRequest, ManySpans
+from spanledger.receiver.effort import Effort
+from spanledger.receiver.errors import MalformedRequest
 from spanledger.receiver.prune_attributes import AttributePruner
 from spanledger.receiver.redact import Redactor, is_redacted
 
@@ -24,6 +25,7 @@ _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
 _MEMO_SIZE = 4096
 _MEMO_BYTES_MAX = 8192
+_PART_EFFORT = 4
 _SCHEMA_URL = re.compile(rb"https?://[A-Za-z0-9.-]{1,120}(?::[0-9]{1,5})?/schemas(?:/[A-Za-z0-9._-]{1,32}){1,3}")
 
 
@@ -60,34 +62,27 @@ class Pruner:
         """The pruned request. Raises MalformedRequest."""
         return self.examine(request).request
 
-    def examine(self, request: bytes, spans_max: int | None = None) -> Pruned:
-        """The pruned request with what there is to report. Raises MalformedRequest, or ManySpans if there are more than `spans_max`."""
+    def examine(self, request: bytes, effort: Effort | None = None) -> Pruned:
+        """The pruned request with what there is to report. Raises MalformedRequest, or Laborious if it takes more than the `effort`."""
         try:
-            return self._request(request, spans_max)
+            return self._request(request, effort or Effort())
         except DecodeError as error:
             raise MalformedRequest("the body is not a serialized ExportTraceServiceRequest") from error
 
     # -- envelopes ------------------------------------------------------------------------------------------------------
 
-    def _request(self, data: bytes, spans_max: int | None) -> Pruned:
+    def _request(self, data: bytes, effort: Effort) -> Pruned:
         found = Pruned()
-        request = decode(data, self._bounds, found)
-        if (
-            spans_max is not None
-            and sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans) > spans_max
-        ):
-            raise ManySpans
-        if spans_max is not None and _spans_in(request) > spans_max:
-            raise ManySpans
+        request = decode(data, self._bounds, found, effort)
         for resource_spans in request.resource_spans:
             for scope_spans in resource_spans.scope_spans:
                 found.spans += len(scope_spans.spans)
                 if self._keep_content:
                     found.unidentified += sum(not _identified(span) for span in scope_spans.spans)
                 else:
-                    self._scope_spans(scope_spans, found)
+                    self._scope_spans(scope_spans, found, effort)
             if not self._keep_content:
-                self._envelope(resource_spans, "resource", self._resources, self._resource)
+                self._envelope(resource_spans, "resource", self._resources, self._resource, effort)
         if self._keep_content and not found.dropped_scopes and not found.dropped_spans:
             found.request = data
             return found
@@ -96,42 +91,42 @@ class Pruner:
         found.request = request.SerializeToString()
         return found
 
-    def _scope_spans(self, scope_spans: Any, found: Pruned) -> None:
-        self._envelope(scope_spans, "scope", self._scopes, self._scope)
+    def _scope_spans(self, scope_spans: Any, found: Pruned, effort: Effort) -> None:
+        self._envelope(scope_spans, "scope", self._scopes, self._scope, effort)
         prune_span = self._span
         for span in scope_spans.spans:
-            prune_span(span, found)
+            prune_span(span, found, effort)
 
-    def _envelope(self, holder: Any, field: str, memo: dict[bytes, bytes], prune: Callable[[bytes], bytes]) -> None:
+    def _envelope(self, holder: Any, field: str, memo: dict[bytes, bytes], prune: Callable[[bytes, Effort], bytes], effort: Effort) -> None:
         """Prune what stands around spans: a resource or a scope, and the schema URL beside it."""
         if data := getattr(holder, field):
-            setattr(holder, field, self._remember(memo, data, prune))
+            setattr(holder, field, self._remember(memo, data, lambda text: prune(text, effort)))
         if holder.schema_url:
             holder.schema_url = self._schema_url(holder.schema_url)
 
-    def _resource(self, data: bytes) -> bytes:
+    def _resource(self, data: bytes, effort: Effort) -> bytes:
         resource = projected.Resource.FromString(data)
         resource.DiscardUnknownFields()
-        self._prune_attributes(resource)
+        self._prune_attributes(resource, effort)
         return bytes(resource.SerializeToString())
 
-    def _scope(self, data: bytes) -> bytes:
+    def _scope(self, data: bytes, effort: Effort) -> bytes:
         scope = projected.Scope.FromString(data)
         scope.DiscardUnknownFields()
         scope.name = self._short(scope.name, SCOPE_TEXT_MAX)
         scope.version = self._short(scope.version, SCOPE_TEXT_MAX)
-        self._prune_attributes(scope)
+        self._prune_attributes(scope, effort)
         return bytes(scope.SerializeToString())
 
     # -- spans ----------------------------------------------------------------------------------------------------------
 
-    def _span(self, span: Any, found: Pruned) -> None:
+    def _span(self, span: Any, found: Pruned, effort: Effort) -> None:
         if not _identified(span):
             found.unidentified += 1
             self._blank_ids(span)
         attributes = span.attributes
         before = attributes[: self._bounds.attributes]
-        after = self._attributes.prune_all(before)
+        after = self._attributes.prune_all(before, effort)
         if len(attributes) != len(before):
             surplus = len(attributes) - len(before)
             found.dropped_parts += surplus
@@ -149,9 +144,9 @@ class Pruner:
         if span.HasField("status") and span.status.message:
             span.status.message = self._redactor.text(span.status.message)
         if span.events:
-            self._events(span, found)
+            self._events(span, found, effort)
         if span.links:
-            self._links(span, found)
+            self._links(span, found, effort)
 
     def _blank_ids(self, span: Any) -> None:
         """An id of a wrong length could hold anything."""
@@ -162,40 +157,42 @@ class Pruner:
         if len(span.parent_span_id) not in (0, 8):
             span.parent_span_id = b""
 
-    def _events(self, span: Any, found: Pruned) -> None:
+    def _events(self, span: Any, found: Pruned, effort: Effort) -> None:
         kept = []
         for data in span.events[: self._bounds.events]:
+            effort.spend(_PART_EFFORT)
             event = projected.Event.FromString(data)
             event.DiscardUnknownFields()
             if event.name not in self._event_names:
                 event.name = self._redactor.text(event.name)
-            found.dropped_parts += self._prune_attributes(event)
+            found.dropped_parts += self._prune_attributes(event, effort)
             kept.append(event.SerializeToString())
         if surplus := len(span.events) - len(kept):
             found.dropped_parts += surplus
             span.dropped_events_count += surplus
         span.events[:] = kept
 
-    def _links(self, span: Any, found: Pruned) -> None:
+    def _links(self, span: Any, found: Pruned, effort: Effort) -> None:
         kept = []
         for data in span.links[: self._bounds.links]:
+            effort.spend(_PART_EFFORT)
             link = projected.Link.FromString(data)
             link.DiscardUnknownFields()
             if len(link.trace_id) != 16 or len(link.span_id) != 8:
                 link.trace_id = link.span_id = b""
             link.trace_state = self._redactor.text(link.trace_state)
-            found.dropped_parts += self._prune_attributes(link)
+            found.dropped_parts += self._prune_attributes(link, effort)
             kept.append(link.SerializeToString())
         if surplus := len(span.links) - len(kept):
             found.dropped_parts += surplus
             span.dropped_links_count += surplus
         span.links[:] = kept
 
-    def _prune_attributes(self, holder: Any) -> int:
+    def _prune_attributes(self, holder: Any, effort: Effort) -> int:
         """Prune the attributes of anything that has them; how many exceeded the bound."""
         before = holder.attributes[: self._bounds.attributes]
         surplus = len(holder.attributes) - len(before)
-        holder.attributes[:] = self._attributes.prune_all(before)
+        holder.attributes[:] = self._attributes.prune_all(before, effort)
         if surplus:
             holder.dropped_attributes_count += surplus
         return surplus
@@ -235,7 +232,3 @@ def _identified(span: Any) -> bool:
     return (
         len(trace_id) == 16 and len(span_id) == 8 and trace_id != _NO_TRACE and span_id != _NO_SPAN and len(span.parent_span_id) in (0, 8)
     )
-
-
-def _spans_in(request: Any) -> int:
-    return sum(len(scope_spans.spans) for resource_spans in request.resource_spans for scope_spans in resource_spans.scope_spans)

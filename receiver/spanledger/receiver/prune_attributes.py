@@ -11,6 +11,7 @@ import re
 from typing import Any, Final, NamedTuple
 
 from spanledger.enrich.kept import JsonKept, Kept, is_number, reduce_json
+from spanledger.receiver.effort import Effort
 from spanledger.receiver.projected import AnyValue, KeyValue, Values
 from spanledger.receiver.redact import Redactor, is_redacted
 
@@ -20,6 +21,10 @@ VALUES_MAX = 1024
 _MEMO_BYTES_MAX = 256
 _MEMO_SIZE = 1 << 16
 _ACTIONS_SIZE = 1 << 14
+_PARSE_EFFORT = 3
+_LIST_BYTES_USUAL = 128 << 10
+_LIST_BYTES_SHIFT = 6
+_JSON_BYTES_SHIFT = 4
 _NO_NAME = re.compile("[\x00-\x1f\x7f-\x9f]|\\s")
 """What no name of an attribute has in it: a key with a blank is a sentence that somebody used as a key."""
 
@@ -61,20 +66,21 @@ class AttributePruner:
         self._memo: dict[bytes, bytes] = {}
         self._remembered = self._memo.get
 
-    def prune_all(self, attributes: list[bytes]) -> list[bytes]:
-        """The pruned attributes, in order; the list itself when nothing changed."""
+    def prune_all(self, attributes: list[bytes], effort: Effort) -> list[bytes]:
+        """The pruned attributes, in order; the list itself when nothing changed. Raises Laborious beyond the effort."""
         pruned: list[bytes | None] = list(map(self._remembered, attributes))
         if None in pruned:
+            effort.spend(pruned.count(None))
             for index, done in enumerate(pruned):
                 if done is None:
-                    pruned[index] = self.prune(attributes[index])
+                    pruned[index] = self.prune(attributes[index], effort)
         return attributes if pruned == attributes else pruned  # type: ignore[return-value]  # the loop above left no None
 
-    def prune(self, attribute: bytes) -> bytes:
+    def prune(self, attribute: bytes, effort: Effort) -> bytes:
         """One serialized KeyValue, pruned."""
         if len(attribute) > _MEMO_BYTES_MAX:
-            return self._read_long(attribute) or self._parse(attribute, 0)
-        pruned = self._read(attribute) or self._parse(attribute, 0)
+            return self._read_long(attribute) or self._parse(attribute, 0, effort)
+        pruned = self._read(attribute) or self._parse(attribute, 0, effort)
         if len(self._memo) >= _MEMO_SIZE:
             self._memo.clear()
         self._memo[attribute] = pruned
@@ -143,8 +149,9 @@ class AttributePruner:
 
     # -- whatever the usual layout is not -------------------------------------------------------------------------------
 
-    def _parse(self, data: bytes, depth: int, around: Action = _PRUNE) -> bytes:
+    def _parse(self, data: bytes, depth: int, effort: Effort, around: Action = _PRUNE) -> bytes:
         """A KeyValue in any layout; `around` is what holds for the map it is in."""
+        effort.spend(_PARSE_EFFORT)
         attribute = KeyValue.FromString(data)
         attribute.DiscardUnknownFields()
         key = attribute.key
@@ -154,43 +161,45 @@ class AttributePruner:
         elif isinstance(around, _Inside):
             action = _Inside(around.kept, (*around.path, key.decode()))
         if attribute.HasField("value"):
-            self._prune_value(attribute.value, action, depth)
+            self._prune_value(attribute.value, action, depth, effort)
         return bytes(attribute.SerializeToString())
 
-    def _prune_value(self, value: Any, action: Action, depth: int) -> None:
+    def _prune_value(self, value: Any, action: Action, depth: int, effort: Effort) -> None:
         kind = value.WhichOneof("value")
         if kind == "string_value":
-            value.string_value = self._string(value.string_value, action)
+            value.string_value = self._string(value.string_value, action, effort)
         elif kind == "bytes_value":
             value.string_value = self._redactor.binary(value.bytes_value)
         elif kind in _LISTS:
-            self._prune_list(value, kind, action, depth)
+            self._prune_list(value, kind, action, depth, effort)
 
-    def _prune_list(self, value: Any, kind: str, action: Action, depth: int) -> None:
+    def _prune_list(self, value: Any, kind: str, action: Action, depth: int, effort: Effort) -> None:
         """Elements of an array go by the key of the array, those of a map by their own keys."""
         data = getattr(value, kind)
         if depth >= self._depth_max:
             value.string_value = self._redactor.binary(data)
             return
+        effort.spend(len(data) >> _LIST_BYTES_SHIFT if len(data) <= _LIST_BYTES_USUAL else len(data))  # each level copies all in it
         elements = Values.FromString(data)
         if len(elements.values) > VALUES_MAX:
             value.string_value = self._redactor.binary(data)
             return
         elements.DiscardUnknownFields()
         if kind == "array_value":
-            elements.values[:] = [self._element(element, action, depth + 1) for element in elements.values]
+            elements.values[:] = [self._element(element, action, depth + 1, effort) for element in elements.values]
         else:
             inside = _Inside(action, ()) if isinstance(action, JsonKept) else action
-            elements.values[:] = [self._parse(element, depth + 1, inside) for element in elements.values]
+            elements.values[:] = [self._parse(element, depth + 1, effort, inside) for element in elements.values]
         setattr(value, kind, elements.SerializeToString())
 
-    def _element(self, data: bytes, action: Action, depth: int) -> bytes:
+    def _element(self, data: bytes, action: Action, depth: int, effort: Effort) -> bytes:
+        effort.spend(_PARSE_EFFORT)
         value = AnyValue.FromString(data)
         value.DiscardUnknownFields()
-        self._prune_value(value, action, depth)
+        self._prune_value(value, action, depth, effort)
         return bytes(value.SerializeToString())
 
-    def _string(self, data: bytes, action: Action) -> bytes:
+    def _string(self, data: bytes, action: Action, effort: Effort) -> bytes:
         if action is _PRUNE or is_redacted(data):
             return self._redactor.text(data)
         try:
@@ -200,6 +209,7 @@ class AttributePruner:
         if isinstance(action, _Inside):
             return data if _survives(action, text) else self._redactor.text(data)
         if isinstance(action, JsonKept):
+            effort.spend(len(data) >> _JSON_BYTES_SHIFT)
             reduced = reduce_json(action, text)
             return self._redactor.text(data) if reduced is None else reduced.encode()
         fits = is_number(text) if action is _NUMBER else len(text) <= self._text_max

@@ -1,0 +1,47 @@
+from gzip import decompress
+
+import pytest
+
+from spanledger.receiver.effort import Effort
+from spanledger.receiver.errors import Laborious
+from spanledger.receiver.otlp_json import to_protobuf
+from spanledger.receiver.prune import Pruner
+from tests.receiver.samples import KEPT, SECRET, make_request, make_span
+from tests.reliability.attacks import field, laborious, request
+
+PRUNER = Pruner(KEPT, SECRET)
+
+
+def test_what_is_left_may_be_spent_and_no_more() -> None:
+    effort = Effort(3)
+    effort.spend(2)
+    effort.spend(1)
+    with pytest.raises(Laborious):
+        effort.spend(1)
+
+
+def test_without_a_limit_there_is_always_more() -> None:
+    Effort().spend(1 << 40)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_small_bodies_that_take_long_are_found_out(number: int) -> None:
+    packed, content_type, _ = laborious()[number]
+    body = decompress(packed)
+    effort = Effort(61_440)
+    with pytest.raises(Laborious):
+        PRUNER.examine(to_protobuf(body, effort) if content_type.endswith("json") else body, effort)
+
+
+def test_usual_requests_are_far_from_it() -> None:
+    spans = (make_span("chat gpt-4o", {"gen_ai.request.model": "gpt-4o", "n": n, "text": f"hello {n}"}, number=n) for n in range(512))
+    body = make_request(*spans).SerializeToString()
+    assert PRUNER.examine(body, Effort(15_000)).spans == 512
+
+
+def test_each_of_many_links_costs() -> None:
+    number = 1000
+    body = request(*[field(13, b"\x0a\x01x")] * number)
+    assert PRUNER.examine(body, Effort(5 * number)).spans == 1
+    with pytest.raises(Laborious):
+        PRUNER.examine(body, Effort(3 * number))
