@@ -14,13 +14,17 @@ import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spanledger.enrich.adjust import ByRun, corrections, price_again
+from spanledger.enrich.book import identified
 from spanledger.enrich.events import CostEvent
+from spanledger.enrich.split import split_event
 from spanledger.store.export.every import SHAPES
 from spanledger.store.export.export import Request, export
 from spanledger.store.export.focus_check import check_rows
 from spanledger.store.export.targets import FolderTarget
 from tests.store.focus_ledger import CONTRACTED, DEARER, IN_EUROPE, LIST, call, every_kind, ledger_of
 from tests.store.pricing import charges
+from tests.store.samples import NOON
 
 PAID = ("BilledCost", "EffectiveCost", "ContractedCost")
 
@@ -88,6 +92,20 @@ def test_a_share_of_a_long_request_too(tmp_path: Path) -> None:
         Decimal("0.000714285714285714"), Decimal("0.001428571428571429"), Decimal("0.002857142857142857"),
     }  # fmt: skip
     assert sum(row["ConsumedQuantity"] for row in rows if row["SkuMeter"] == "Input Tokens") == 5_000
+
+
+def test_a_share_that_is_priced_again(tmp_path: Path) -> None:
+    """100 tokens shared 1 : 2, first at 3 a million, then at 6: a third of the 100 is taken back at 3 and charged at 6, not 33 of them."""
+    whole = call(1, "plain", LIST, tenant_id=None, input_tokens=100, output_tokens=0)
+    shares = [identified(part, 0, NOON) for part in price_again(list(split_event(whole, (("acme", 1), ("globex", 2)))), LIST)]
+    run = ByRun("rp1-run", DEARER.catalog_id, NOON, "1")
+    again = [made for was, wanted in zip(shares, price_again(shares, DEARER), strict=True) for made in corrections([was], wanted, 1, run)]
+    rows = focus(tmp_path, [*shares, *again])
+    assert_sums(rows, [*shares, *again])
+    assert {(row["ContractedUnitPrice"], row["PricingQuantity"]) for row in rows if row["x_EntryNumber"] > 2} == {
+        (6, Decimal("0.000033333333333333")), (3, Decimal("-0.000033333333333333")),
+        (6, Decimal("0.000066666666666667")), (3, Decimal("-0.000066666666666667")),
+    }  # fmt: skip
 
 
 def test_what_a_customer_pays_is_no_cost(tmp_path: Path) -> None:

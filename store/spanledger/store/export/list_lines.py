@@ -8,7 +8,7 @@ whole, so what its prices are for is a quantity of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -87,20 +87,25 @@ def _book(ledger: Ledger, books: dict[str, PriceBook | None], catalog_id: str) -
 
 def list_lines(book: PriceBook | None, row: Sequence[Any]) -> Iterator[ListLine]:
     """The list prices of an entry's lines, from the columns above; an adjustment is a difference, which has no unit prices of its own."""
-    entry, _, kind, start_ns, tenant, provider, request, response, tier, region, input_tokens, total_usd, weight, lines = row
+    total_usd, weight, lines = row[-3:]
     paid = [_atto(line["cost_usd"]) for line in lines]
     total = sum(paid) if total_usd is None else _atto(total_usd)
+    for line, made in zip(lines, _listed(book, row, paid, total), strict=True):
+        yield made if weight is None else made._replace(quantity=_share(line))
+
+
+def _listed(book: PriceBook | None, row: Sequence[Any], paid: Sequence[int], total: int) -> Iterable[ListLine]:
+    """The lines as they are for a whole call."""
+    entry, _, kind, start_ns, tenant, provider, request, response, tier, region, input_tokens, _, weight, lines = row
     if kind == "adjustment":
-        yield from _differences(entry, paid, total)
-        return
+        return _differences(entry, paid, total)
     found = None
     if book is not None:
         call = Call("", provider=provider, request_model=request, response_model=response, service_tier=tier, region=region)
         levels = _likeliest_first(book.quote(call, start_ns, tenant).listed.levels, abs(input_tokens or 0))
         tried = (_at(level, entry, lines, total, is_share=weight is not None) for level in levels)
         found = next((made for made in tried if made is not None), None)
-    for line, made in zip(lines, found or _shared_out(entry, lines, paid, total), strict=True):
-        yield made if weight is None else made._replace(quantity=_share(line))
+    return found or _shared_out(entry, lines, paid, total)
 
 
 def _share(line: Mapping[str, Any]) -> Decimal | None:
