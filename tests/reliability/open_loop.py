@@ -86,8 +86,10 @@ def by_grpc(call: object, body: bytes) -> tuple[str | None, bool]:
     try:
         call(body, timeout=60)
     except grpc.RpcError as error:
-        status = Status.FromString(dict(error.trailing_metadata() or ()).get("grpc-status-details-bin", b""))
-        has_delay = any(detail.Is(RetryInfo.DESCRIPTOR) for detail in status.details)
+        told = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin")
+        if told is None:
+            return f"{error.code().name}: {error.details()}"[:120], False
+        has_delay = any(detail.Is(RetryInfo.DESCRIPTOR) for detail in Status.FromString(told).details)
         return error.code().name, has_delay and error.code().name in ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
     return None, True
 

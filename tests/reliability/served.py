@@ -20,6 +20,12 @@ ROOT = Path(__file__).parents[2]
 _UP_SECONDS = 60.0
 
 
+def spoiling(broken: str) -> dict[str, str]:
+    """The environment in which a server has a guard switched off (see seams/sitecustomize.py)."""
+    paths = os.pathsep.join([str(SEAMS), str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return {"PYTHONPATH": paths, "SPANLEDGER_TEST_BREAK": broken}
+
+
 class Served:
     """Starts, kills and stops `spanledger serve` on one folder. `seam` is a folder for the seams, `broken` a guard to switch off."""
 
@@ -27,10 +33,7 @@ class Served:
         self.data, self.log = data, data.with_name(f"{data.name}.log")
         self.grpc, self.http = (f"127.0.0.1:{free_port()}" for _ in range(2))
         quick = {"SPANLEDGER_WORKER__BATCH_SECONDS": "0.1", "SPANLEDGER_ENRICH__SETTLE__PAYER_WAIT_SECONDS": "1"}
-        spoiled = {
-            "PYTHONPATH": os.pathsep.join([str(SEAMS), str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
-            "SPANLEDGER_TEST_BREAK": broken,
-        }
+        spoiled = spoiling(broken)
         spoiled |= {"SPANLEDGER_TEST_SEAM": str(seam)} if seam is not None else {}
         self._env = os.environ | quick | (spoiled if seam is not None or broken else {}) | (settings or {})
         self.process: subprocess.Popen[bytes] | None = None

@@ -113,8 +113,26 @@ def _no_journal_fence() -> None:
     DurablePublisher.check_ours = lambda _self, _position: None
 
 
+def _tell_no_delay() -> None:
+    """A refusal that may be tried again does not say after how long."""
+    from spanledger.receiver import grpc_server, http_server
+    from spanledger.receiver.answers import status_of
+
+    def bare(refused, seconds):  # type: ignore[no-untyped-def]  # as status_of
+        status = status_of(refused, seconds)
+        status.ClearField("details")
+        return status
+
+    grpc_server.status_of = http_server.status_of = bare
+
+
 if _SEAM:
     _spoil_clock()
     _spoil_disk()
 if _BREAK:
-    {"acknowledge_first": _acknowledge_first, "answer_when_full": _answer_when_full, "no_journal_fence": _no_journal_fence}[_BREAK]()
+    {
+        "acknowledge_first": _acknowledge_first,
+        "answer_when_full": _answer_when_full,
+        "no_journal_fence": _no_journal_fence,
+        "tell_no_delay": _tell_no_delay,
+    }[_BREAK]()
