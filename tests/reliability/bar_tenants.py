@@ -31,7 +31,7 @@ from tests.reliability.foreign import (
     tenant_spellings,
 )
 
-SHORT = {"command": 150, "sql": 350, "http": 1_500, "process": 3}
+SHORT = {"command": 60, "sql": 120, "http": 2_000, "process": 2}
 LONG = {"command": 9_000, "sql": 16_000, "http": 74_900, "process": 100}
 REVOKED_WITHIN_SECONDS = 5.0
 _REFUSED_AT_ALL_SECONDS = 60.0
@@ -253,6 +253,7 @@ def _command(world: World, rng: random.Random) -> list[str]:
     form = ["--format", rng.choice(FORMATS)]
     narrowed = [word for name in rng.sample(FILTERS, rng.randrange(3)) for word in (f"--{name}", _name(world, rng))]
     identifier = _identifier(world, rng)
+    priced = rng.choice((f"{world.marker}-model", "gpt-4o-mini", f"{world.marker}-prices"))
     kinds: tuple[list[str], ...] = (
         ["report", "--by", by, *narrowed, *form, *rng.choice(([], ["--confidence"], ["--limit", "2"], ["--basis", "booked"]))],
         ["top", "--by", by, "--since", "2020-01-01", *form],
@@ -267,7 +268,8 @@ def _command(world: World, rng: random.Random) -> list[str]:
         ["runs", "list", *form],
         ["runs", "show", rng.choice(("rp1-", "ry1-", ""))],
         ["tenants", "list", *rng.choice(([], [_name(world, rng)])), *form],
-        ["prices", *rng.choice((["list"], ["list", "--history"], ["show", _name(world, rng)], ["models", world.marker])), *form],
+        ["prices", *rng.choice((["list"], ["list", "--history"], ["show", priced], ["models", world.marker], ["history", priced])), *form],
+        ["prices", *rng.choice((["export"], ["lint"])), rng.choice(("active", "shipped", f"{world.marker}-prices"))],
         [*rng.choice((["keys", "list"], ["verify"], ["compact"], ["reprice"], ["replay"], ["prices", "diff", "active", "shipped"]))],
     )
     words = rng.choice(kinds)
