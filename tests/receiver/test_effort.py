@@ -45,3 +45,15 @@ def test_each_of_many_links_costs() -> None:
     assert PRUNER.examine(body, Effort(5 * number)).spans == 1
     with pytest.raises(Laborious):
         PRUNER.examine(body, Effort(3 * number))
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [b"", b"\x08\x01", b"\x09" + bytes(8), b"\x0d" + bytes(4), b"\x0b\x0c", b"\x92\x80\x00\x00", b"\xa2\x06\x00"],
+    ids=["none", "number", "fixed64", "fixed32", "group", "long tag", "other field"],
+)
+def test_envelopes_are_counted_before_they_are_decoded_whatever_stands_before_them(disguise: bytes) -> None:
+    for body in (disguise + b"\x0a\x00" * 40_000, field(1, disguise + b"\x12\x00" * 40_000)):
+        with pytest.raises(Laborious):
+            PRUNER.examine(body, Effort(61_440))
+        assert PRUNER.examine(body).spans == 0

@@ -28,6 +28,9 @@ _MESSAGES = {
     "RawRequest": "1 resource_spans bytes*",
     "RawResourceSpans": "1 resource bytes, 2 scope_spans bytes*, 3 schema_url bytes",
     "RawScopeSpans": "1 scope bytes, 2 spans bytes*, 3 schema_url bytes",
+    "CountedRequest": "1 resource_spans CountedResourceSpans*",
+    "CountedResourceSpans": "2 scope_spans CountedScopeSpans*",
+    "CountedScopeSpans": "2 spans bytes*",
     "Request": "1 resource_spans ResourceSpans*",
     "ResourceSpans": "1 resource bytes, 2 scope_spans ScopeSpans*, 3 schema_url bytes",
     "ScopeSpans": "1 scope bytes, 2 spans Span*, 3 schema_url bytes",
@@ -85,6 +88,7 @@ def _class(name: str) -> Any:
 RawRequest: Any = _class("RawRequest")
 RawResourceSpans: Any = _class("RawResourceSpans")
 RawScopeSpans: Any = _class("RawScopeSpans")
+CountedRequest: Any = _class("CountedRequest")
 Request: Any = _class("Request")
 Resource: Any = _class("Resource")
 Scope: Any = _class("Scope")

@@ -70,10 +70,12 @@ class AttributePruner:
         """The pruned attributes, in order; the list itself when nothing changed. Raises Laborious beyond the effort."""
         pruned: list[bytes | None] = list(map(self._remembered, attributes))
         if None in pruned:
-            effort.spend(pruned.count(None))
+            read = 0
             for index, done in enumerate(pruned):
                 if done is None:
+                    read += 1
                     pruned[index] = self.prune(attributes[index], effort)
+            effort.spend(read)
         return attributes if pruned == attributes else pruned  # type: ignore[return-value]  # the loop above left no None
 
     def prune(self, attribute: bytes, effort: Effort) -> bytes:
