@@ -12,5 +12,5 @@ def test_the_short_form(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("guard", BAR.controls)
 def test_without_a_guard_it_goes_red(tmp_path: Path, guard: str) -> None:
-    with pytest.raises(BrokenBarError):
+    with pytest.raises(BrokenBarError, match="it settles first"):
         BAR.controls[guard](1, tmp_path)
