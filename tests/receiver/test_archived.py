@@ -92,3 +92,23 @@ def test_the_list_is_read_up_to_its_damage_and_a_torn_end_is_none(tmp_path: Path
     assert (len(torn.lines), torn.fault, torn.sound_bytes) == (1, None, len(first))
     path.write_bytes(second + first)
     assert read_list(tmp_path).fault == "line 1, at offset 0: it does not follow the line before"
+
+
+def test_every_flipped_bit_of_the_last_line_is_found_too(tmp_path: Path) -> None:
+    path = tmp_path / "list.jsonl"
+    line = Listed("removed", 0, 10, 1_795_288_141_919_754_130, None, "size", FIRST_PREVIOUS)
+
+    def unseen(data: bytes) -> list[bytes]:
+        found = []
+        for bit in range(8 * (len(data) - 1)):  # the line break: a torn end, of which the segments tell
+            flipped = bytearray(data)
+            flipped[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(flipped)
+            if read_list(tmp_path).fault is None and b"\n" in flipped[-1:]:
+                found.append(bytes(flipped))
+        return found
+
+    assert unseen(line.checked().to_bytes() + b"\n") == []
+    assert any(b'"end":11' in each for each in unseen(line.to_bytes() + b"\n")), "the control: a line of before there was a check"
+    path.write_bytes(line.to_bytes() + b"\n")
+    assert read_list(tmp_path).lines == (line,), "such a line is still read"

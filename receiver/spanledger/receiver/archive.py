@@ -185,7 +185,7 @@ class Archive:
     def _append(self, what: str, start: int, end: int, at_ns: int, *, manifest_sha256: str | None = None, why: str | None = None) -> None:
         """Add a line to the list, durably; a torn last line is cut off first."""
         found = self._whole_list()
-        line = Listed(what, start, end, at_ns, manifest_sha256, why, found.head)
+        line = Listed(what, start, end, at_ns, manifest_sha256, why, found.head).checked()
         path = self._archive / LIST_NAME
         is_new = not path.exists()
         if not is_new and path.stat().st_size > found.sound_bytes:

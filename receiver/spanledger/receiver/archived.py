@@ -24,6 +24,7 @@ MANIFEST_SUFFIX: Final = ".json"
 TEMPORARY_SUFFIX: Final = ".tmp"
 FORMAT: Final = 1
 FIRST_PREVIOUS: Final = "0" * 64
+_CHECK_DIGITS: Final = 16
 _SUFFIXES: Final = {"zstd": ".seg.zst", "zlib": ".seg.zz"}
 _ZSTD_LEVEL: Final = 9
 _ZLIB_LEVEL: Final = 6
@@ -183,10 +184,17 @@ class Listed(NamedTuple):
     why: str | None
     prev: str
     """SHA-256 of the line before, without its line break."""
+    check: str | None = None
+    """The beginning of the SHA-256 of this line without it, for no line after the last one vouches for that. Old lines have none."""
 
     def to_bytes(self) -> bytes:
         """The line without its line break."""
-        return json.dumps(self._asdict(), separators=(",", ":")).encode()
+        fields = {name: value for name, value in self._asdict().items() if name != "check" or value is not None}
+        return json.dumps(fields, separators=(",", ":")).encode()
+
+    def checked(self) -> Listed:
+        """The line with its check."""
+        return self._replace(check=sha256_of([self._replace(check=None).to_bytes()])[:_CHECK_DIGITS])
 
 
 class ListFile(NamedTuple):
@@ -229,6 +237,8 @@ def read_list(archive: Path) -> ListFile:
             line = Listed(**json.loads(data[at:end]))
             if line.prev != head or line.to_bytes() != data[at:end]:
                 raise ValueError("it does not follow the line before")
+            if line.check is not None and line != line.checked():
+                raise ValueError("it was changed")
         except (ValueError, TypeError) as error:
             return ListFile(tuple(lines), at, head, f"line {len(lines) + 1}, at offset {at}: {error}")
         lines.append(line)
