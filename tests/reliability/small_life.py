@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -113,19 +113,23 @@ class Life:
             )
         else:
             self._disk.is_to_fail = True
-            self._send(journal, 2)
+            with suppress(JournalUnavailable):  # the second one, when the sync of the first has already failed
+                self._send(journal, 2)
             while journal.failure is not None:
                 time.sleep(0.005)
 
     def _send(self, journal: Journal, count: int) -> None:
-        waiting: list[Future[int]] = []
-        for number in range(self._next, self._next + count):
-            done = journal.append(record_of(number))
-            done.add_done_callback(lambda done, number=number: self._heard(number, done))  # type: ignore[misc]  # bound now
-            waiting.append(done)
+        numbers = range(self._next, self._next + count)
         self._next += count
-        for done in waiting:
-            done.exception(30)
+        waiting: list[Future[int]] = []
+        try:
+            for number in numbers:
+                done = journal.append(record_of(number))
+                done.add_done_callback(lambda done, number=number: self._heard(number, done))  # type: ignore[misc]  # bound now
+                waiting.append(done)
+        finally:
+            for done in waiting:
+                done.exception(30)
 
     def _heard(self, number: int, done: Future[int]) -> None:
         if done.exception() is None:
