@@ -126,6 +126,15 @@ def _tell_no_delay() -> None:
     grpc_server.status_of = http_server.status_of = bare
 
 
+def _read_in_one_lane() -> None:
+    """Requests are read one after the other, whatever that costs."""
+    from spanledger.receiver.effort import Effort
+    from spanledger.receiver.intake import Intake, Lane
+
+    Effort.spend = lambda _self, _units: None
+    Intake.lane_of = lambda _self, _body, **_what: Lane.BULKY
+
+
 if _SEAM:
     _spoil_clock()
     _spoil_disk()
@@ -135,4 +144,5 @@ if _BREAK:
         "answer_when_full": _answer_when_full,
         "no_journal_fence": _no_journal_fence,
         "tell_no_delay": _tell_no_delay,
+        "read_in_one_lane": _read_in_one_lane,
     }[_BREAK]()
