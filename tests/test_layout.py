@@ -67,7 +67,6 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
     "receiver/spanledger/receiver/grpc_server.py": ("tests/receiver/test_conformance.py", "tests/receiver/test_exporters.py"),
     "receiver/spanledger/receiver/http_server.py": ("tests/receiver/test_conformance.py", "tests/receiver/test_exporters.py"),
     "receiver/spanledger/receiver/patience.py": ("tests/receiver/test_conformance.py",),
-    "receiver/spanledger/receiver/projected.py": ("tests/receiver/test_prune.py",),
     "receiver/spanledger/receiver/prune_attributes.py": ("tests/receiver/test_prune.py",),
     "store/spanledger/store/errors.py": ("tests/store/test_metastore.py",),
     "store/spanledger/store/publish/*.py": ("tests/store/test_delta.py",),

@@ -80,20 +80,20 @@ _pool = descriptor_pool.DescriptorPool()
 _pool.Add(_file())
 
 
-def _class(name: str) -> Any:
-    return message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+_CLASSES: dict[str, Any] = {name: message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _MESSAGES}
+"""All of them, also those that only appear inside others. A class that nobody holds is made when a field is touched and is garbage when
+no message of it is left; a thread that touches the field while another's collection takes the class apart crashes the process."""
 
-
-# Classes made at run time have no static type; each is used in prune*.py only.
-RawRequest: Any = _class("RawRequest")
-RawResourceSpans: Any = _class("RawResourceSpans")
-RawScopeSpans: Any = _class("RawScopeSpans")
-CountedRequest: Any = _class("CountedRequest")
-Request: Any = _class("Request")
-Resource: Any = _class("Resource")
-Scope: Any = _class("Scope")
-Event: Any = _class("Event")
-Link: Any = _class("Link")
-KeyValue: Any = _class("KeyValue")
-AnyValue: Any = _class("AnyValue")
-Values: Any = _class("Values")
+# Classes made at run time have no static type; each is used in prune*.py and bounds.py only.
+RawRequest: Any = _CLASSES["RawRequest"]
+RawResourceSpans: Any = _CLASSES["RawResourceSpans"]
+RawScopeSpans: Any = _CLASSES["RawScopeSpans"]
+CountedRequest: Any = _CLASSES["CountedRequest"]
+Request: Any = _CLASSES["Request"]
+Resource: Any = _CLASSES["Resource"]
+Scope: Any = _CLASSES["Scope"]
+Event: Any = _CLASSES["Event"]
+Link: Any = _CLASSES["Link"]
+KeyValue: Any = _CLASSES["KeyValue"]
+AnyValue: Any = _CLASSES["AnyValue"]
+Values: Any = _CLASSES["Values"]
