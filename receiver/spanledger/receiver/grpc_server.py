@@ -160,6 +160,7 @@ class GrpcServer:
                 ("grpc.per_message_decompression", 0),  # inflated with bounds in intake, not in whole by every thread at once
                 ("grpc.max_send_message_length", _RESPONSE_BYTES_MAX),
                 ("grpc.max_concurrent_streams", _STREAMS_MAX),
+                ("grpc.http.overload_protection", 0),  # it ends streams without a word; ours refuses with a delay to try again after
                 ("grpc.so_reuseport", 0),  # a second server on the port must fail, not take every other call
             ],
         )
