@@ -58,7 +58,7 @@ class SettleConfig(BaseModel):
     hold_seconds: float = Field(default=3.0, ge=0, description="They are booked this long after they came even without silence.")
     payer_wait_seconds: float = Field(default=30.0, ge=0, description="How long a call without a payer waits for its root.")
     aggregate_wait_seconds: float = Field(default=10.0, ge=0, description="How long an aggregate waits for the calls it may restate.")
-    spans_max: int = Field(default=400_000, ge=1, description="Spans held in memory; those of growing traces up to 2.5 times as many.")
+    spans_max: int = Field(default=200_000, ge=1, description="Spans held in memory; those of growing traces up to 2.5 times as many.")
 
 
 class EnrichConfig(BaseModel):

@@ -49,7 +49,7 @@ class Policy(NamedTuple):
     hold_seconds: float = 3.0
     payer_wait_seconds: float = 30.0
     aggregate_wait_seconds: float = 10.0
-    spans_max: int = 400_000
+    spans_max: int = 200_000
 
 
 class Batch(NamedTuple):
