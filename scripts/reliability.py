@@ -15,6 +15,7 @@ import multiprocessing
 import sys
 import tempfile
 import time
+import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
@@ -67,6 +68,8 @@ def run(name: str, seed: int, *, long: bool) -> tuple[str, bool]:
             figures = dict(bar.run(seed, long, Path(folder)))
         except BrokenBarError as error:
             figures, is_held = {"broken": str(error)}, False
+        except Exception:  # noqa: BLE001 - a trial that fails by itself holds nothing, and must not keep the others from being tried
+            figures, is_held = {"failed": traceback.format_exc()}, False
     figures["seconds"] = round(time.monotonic() - began, 1)
     return line(bar, seed, long=long, figures=figures), is_held
 

@@ -130,7 +130,9 @@ class ReceiverConfig(BaseModel):
     max_in_flight_mib: int = Field(default=128, ge=1, description="Bodies held at once; more is answered with overload.")
     max_inflation: int = Field(default=200, ge=2, description="How many times its size a compressed body beyond 1 MiB may become.")
     large_request_kib: int = Field(
-        default=2048, ge=64, description="Larger requests (JSON: a quarter of it) are read in a process of their own, one at a time."
+        default=2048,
+        ge=64,
+        description="Larger requests (JSON: a quarter of it), and smaller ones that take as long, are read in a process apart, one at a time.",
     )
     large_memory_mib: int = Field(
         default=512, ge=128, description="Memory of that process; a request that takes more is refused as too large."
