@@ -132,7 +132,7 @@ class ReceiverConfig(BaseModel):
     large_request_kib: int = Field(
         default=2048,
         ge=64,
-        description="Larger requests (JSON: a quarter of it), and smaller ones that take as long, are read in a process apart, one at a time.",
+        description="Larger requests (JSON: a quarter of it), and others that take long, are read in a process apart, one at a time.",
     )
     large_memory_mib: int = Field(
         default=512, ge=128, description="Memory of that process; a request that takes more is refused as too large."
