@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from gzip import compress
 from pathlib import Path
 
@@ -103,3 +104,22 @@ def test_a_small_request_does_not_wait_for_a_bulky_one(tmp_path: Path) -> None:
             taken = intake.take(GRANT, make_request(make_span("chat")).SerializeToString(), "grpc")
             assert taken.durable is not None
             taken.durable.result(5)
+
+
+def test_bulky_bodies_wait_as_they_were_sent(tmp_path: Path) -> None:
+    """Inflated, what a hundred calls sent in a MiB would be hundreds of MiB that nobody counts."""
+    bulky = make_request(make_span("chat", {"text": "x" * 900_000})).SerializeToString()
+    quick = make_request(make_span("chat")).SerializeToString()
+    with Journal(tmp_path / "journal") as journal, ThreadPoolExecutor(1) as pool:
+        intake = Intake(journal, Pruner(KEPT, SECRET), lambda: 42, Metrics())
+        room = intake._room[Lane.BULKY]
+        with room, room:  # two, as many as may be inflated
+            waiting = pool.submit(intake.take, GRANT, compress(bulky), "grpc", is_gzip=True, lane=Lane.BULKY)
+            for body, is_gzip, lane in ((bulky, False, Lane.BULKY), (compress(quick), True, Lane.QUICK)):
+                intake.take(GRANT, body, "grpc", is_gzip=is_gzip, lane=lane)  # neither is in anybody's way
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+        taken = waiting.result(5)
+        assert taken.durable is not None
+        taken.durable.result(5)
+    assert len(list(read_from(tmp_path / "journal"))) == 3

@@ -1,7 +1,7 @@
 """Large requests are read in a process of their own: there they hold up nobody, have a bound on memory, and take nobody along.
 
 The interpreter is one for all senders: while it takes a body of many MiB to pieces, nobody else is answered. So a body that is
-large, or becomes large when it is inflated, or has very many spans, goes through a pipe to a child process, one at a time.
+large, or becomes large when it is inflated, or takes long for its size, goes through a pipe to a child process, one at a time.
 """
 
 from __future__ import annotations

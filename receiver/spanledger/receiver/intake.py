@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from spanledger.enrich.grants import Grant
 from spanledger.receiver.answers import Accepted
@@ -48,6 +49,8 @@ class OtherLane(Exception):  # noqa: N818 - it is a direction, not an error
 QUICK_BYTES_MAX = 32 << 10
 _EFFORT: Final = {Lane.QUICK: 5_000, Lane.BULKY: 61_440}
 """What a request may cost in a lane, see effort.py. Bulky are at most 4096 spans of nothing, or some 2500 as they usually are."""
+_INFLATED_MAX = 2
+"""Bulky bodies that are held inflated at once: one is pruned while another is inflated; the others wait as they were sent."""
 _JSON_SHARE = 4
 """JSON takes so many times as long to read as protobuf of the same size, and much more memory."""
 
@@ -66,6 +69,7 @@ class Intake:
         # One at a time in each: threads that compete for the interpreter would all finish last instead of one after the other,
         # and what a hostile body takes in memory while it is read is taken once. Two compete fairly.
         self._turns = {lane: threading.Lock() for lane in (Lane.QUICK, Lane.BULKY)}
+        self._room: dict[Lane, AbstractContextManager[Any]] = {Lane.QUICK: nullcontext(), Lane.BULKY: threading.Semaphore(_INFLATED_MAX)}
         self._bytes_max = {Lane.QUICK: QUICK_BYTES_MAX, Lane.BULKY: config.large_bytes}
         self._ratio_max = config.max_inflation
         self._apart = Apart(
@@ -116,14 +120,18 @@ class Intake:
         bytes_max = self._most(lane, is_json=is_json)
         if len(body) > bytes_max:
             raise OtherLane(max(self.lane_of(body, is_json=is_json), Lane(lane + 1)))
-        effort = Effort(_EFFORT[lane])
         try:
-            if is_gzip:
-                body = gunzip(body, bytes_max, self._ratio_max)
-            with self._turns[lane]:
-                return self._pruner.examine(to_protobuf(bytes(body), effort) if is_json else bytes(body), effort), len(body)
+            if not is_gzip:
+                return self._read(bytes(body), lane, is_json=is_json)
+            with self._room[lane]:
+                return self._read(gunzip(body, bytes_max, self._ratio_max), lane, is_json=is_json)
         except (TooLarge, Laborious):
             raise OtherLane(Lane(lane + 1)) from None
+
+    def _read(self, body: bytes, lane: Lane, *, is_json: bool) -> tuple[Pruned, int]:
+        effort = Effort(_EFFORT[lane])
+        with self._turns[lane]:
+            return self._pruner.examine(to_protobuf(body, effort) if is_json else body, effort), len(body)
 
     def _examine_apart(self, body: bytes | bytearray, *, is_json: bool, is_gzip: bool) -> tuple[Pruned, int]:
         self._metrics.add("large_requests_total")
