@@ -33,7 +33,7 @@ from spanledger.receiver.answers import accepted_json, accepted_protobuf, status
 from spanledger.receiver.apart import WAITING_MAX
 from spanledger.receiver.complaints import Complaints
 from spanledger.receiver.config import Address, ReceiverConfig
-from spanledger.receiver.intake import Intake, Lane, OtherLane, Taken
+from spanledger.receiver.intake import BULKY_AT_ONCE, Intake, Lane, OtherLane, Taken
 from spanledger.receiver.metrics import Metrics, open_metrics
 from spanledger.receiver.tls import RELOAD_SECONDS, TlsFiles
 
@@ -49,8 +49,6 @@ _READ_BYTES = 4096
 _PIECES_AT_ONCE = 256
 _CRUMB_BYTES = 64
 _CRUMBS_SECONDS = 0.01
-_BULKY_THREADS = 2
-"""One prunes while another inflates."""
 _ACCEPT_STEPS = 4
 """Turns of the loop until a connection that was just accepted is known to aiohttp, and so can be closed."""
 _BACKLOG = 1024
@@ -71,7 +69,7 @@ class _Handler:
         self.pool = ThreadPoolExecutor(config.http_threads, thread_name_prefix="otlp-http")
         self.lanes = {
             Lane.QUICK: self.pool,
-            Lane.BULKY: ThreadPoolExecutor(_BULKY_THREADS, thread_name_prefix="otlp-http-bulky"),
+            Lane.BULKY: ThreadPoolExecutor(BULKY_AT_ONCE, thread_name_prefix="otlp-http-bulky"),
             Lane.APART: ThreadPoolExecutor(WAITING_MAX + 1, thread_name_prefix="otlp-http-large"),
         }
         self._crumbs = asyncio.Lock()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from enum import IntEnum
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from spanledger.enrich.grants import Grant
 from spanledger.receiver.answers import Accepted
@@ -49,8 +49,9 @@ class OtherLane(Exception):  # noqa: N818 - it is a direction, not an error
 QUICK_BYTES_MAX = 32 << 10
 _EFFORT: Final = {Lane.QUICK: 5_000, Lane.BULKY: 61_440}
 """What a request may cost in a lane, see effort.py. Bulky are at most 4096 spans of nothing, or some 2500 as they usually are."""
-_INFLATED_MAX = 2
-"""Bulky bodies that are held inflated at once: one is pruned while another is inflated; the others wait as they were sent."""
+BULKY_AT_ONCE = 2
+"""Bulky requests of a transport that are read at once: one is pruned while another is inflated. The others wait as they were sent, which
+takes no more memory than is counted; and a transport with very many threads does not keep the other from its turn."""
 _JSON_SHARE = 4
 """JSON takes so many times as long to read as protobuf of the same size, and much more memory."""
 
@@ -69,7 +70,7 @@ class Intake:
         # One at a time in each: threads that compete for the interpreter would all finish last instead of one after the other,
         # and what a hostile body takes in memory while it is read is taken once. Two compete fairly.
         self._turns = {lane: threading.Lock() for lane in (Lane.QUICK, Lane.BULKY)}
-        self._room: dict[Lane, AbstractContextManager[Any]] = {Lane.QUICK: nullcontext(), Lane.BULKY: threading.Semaphore(_INFLATED_MAX)}
+        self._bulky = {transport: threading.Semaphore(BULKY_AT_ONCE) for transport in ("grpc", "http")}
         self._bytes_max = {Lane.QUICK: QUICK_BYTES_MAX, Lane.BULKY: config.large_bytes}
         self._ratio_max = config.max_inflation
         self._apart = Apart(
@@ -99,7 +100,7 @@ class Intake:
         if lane is Lane.APART:
             pruned, size_bytes = self._examine_apart(body, is_json=is_json, is_gzip=is_gzip)
         else:
-            pruned, size_bytes = self._examine(body, lane, is_json=is_json, is_gzip=is_gzip)
+            pruned, size_bytes = self._examine(body, lane, transport, is_json=is_json, is_gzip=is_gzip)
         self._metrics.add("received_bytes_total", size_bytes, transport=transport)
         self._report(pruned)
         accepted = Accepted(pruned.dropped_spans, _warning(pruned))
@@ -115,23 +116,19 @@ class Intake:
     def _most(self, lane: Lane, *, is_json: bool) -> int:
         return self._bytes_max[lane] // _JSON_SHARE if is_json else self._bytes_max[lane]
 
-    def _examine(self, body: bytes | bytearray, lane: Lane, *, is_json: bool, is_gzip: bool) -> tuple[Pruned, int]:
+    def _examine(self, body: bytes | bytearray, lane: Lane, transport: str, *, is_json: bool, is_gzip: bool) -> tuple[Pruned, int]:
         """Read a body here; OtherLane if it is too much for this one."""
         bytes_max = self._most(lane, is_json=is_json)
         if len(body) > bytes_max:
             raise OtherLane(max(self.lane_of(body, is_json=is_json), Lane(lane + 1)))
+        effort = Effort(_EFFORT[lane])
         try:
-            if not is_gzip:
-                return self._read(bytes(body), lane, is_json=is_json)
-            with self._room[lane]:
-                return self._read(gunzip(body, bytes_max, self._ratio_max), lane, is_json=is_json)
+            with self._bulky[transport] if lane is Lane.BULKY else nullcontext():
+                whole = gunzip(body, bytes_max, self._ratio_max) if is_gzip else bytes(body)
+                with self._turns[lane]:
+                    return self._pruner.examine(to_protobuf(whole, effort) if is_json else whole, effort), len(whole)
         except (TooLarge, Laborious):
             raise OtherLane(Lane(lane + 1)) from None
-
-    def _read(self, body: bytes, lane: Lane, *, is_json: bool) -> tuple[Pruned, int]:
-        effort = Effort(_EFFORT[lane])
-        with self._turns[lane]:
-            return self._pruner.examine(to_protobuf(body, effort) if is_json else body, effort), len(body)
 
     def _examine_apart(self, body: bytes | bytearray, *, is_json: bool, is_gzip: bool) -> tuple[Pruned, int]:
         self._metrics.add("large_requests_total")
