@@ -149,10 +149,10 @@ def test_no_file_is_read_or_written_for_the_bearer_of_a_key(data: Path, acme: st
     mine = spanledger("events", "--data", data, "--key", acme, "--format", "jsonl").rows()[0]["event_id"]
     (tmp_path / "private.csv").write_text("hunter2,x\n1,2\n")
     (tmp_path / "there.txt").write_text("as it was")
-    for words in (["explain", mine, "--out"], ["prove", mine, "--out"]):
+    for words in (["explain", mine, "--out"], ["prove", mine, "--out"], ["prove", mine, "--checkpoint"]):
         refused = spanledger(*words, tmp_path / "there.txt", "--data", data, "--key", acme)
         assert (refused.code, refused.out) == (1, "")
-        assert "answers go to standard output: leave --out out" in refused.err
+        assert f"answers go to standard output: leave {words[-1]} out" in refused.err
     assert (tmp_path / "there.txt").read_text() == "as it was"
     told = spanledger("prices", "lint", tmp_path / "private.csv", "--data", data, "--key", acme)
     assert told.code == 1

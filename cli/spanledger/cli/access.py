@@ -111,7 +111,7 @@ def _refuse_files(given: Mapping[str, Any]) -> None:
     """The bearer of a key asks through a command that another runs: files would be read and written as that other."""
     named = [name for name, value in given.items() if isinstance(value, Path) and name not in _FOLDERS_OWN]
     if named:
-        raise KeyRefused(f"with an API key answers go to standard output: leave --{named[0].replace('_', '-')} out")
+        raise KeyRefused(f"with an API key no file is named, and answers go to standard output: leave --{named[0].replace('_', '-')} out")
 
 
 @contextmanager

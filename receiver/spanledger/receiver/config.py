@@ -139,7 +139,7 @@ class ReceiverConfig(BaseModel):
     )
     max_waiting_requests: int = Field(default=512, ge=1, description="gRPC calls waiting for a thread; more is answered with overload.")
     grpc_threads: int = Field(default=128, ge=1, le=512, description="gRPC calls handled at once.")
-    http_threads: int = Field(default=4, ge=1, le=128, description="HTTP bodies inflated and pruned at once.")
+    http_threads: int = Field(default=4, ge=1, le=128, description="Small HTTP bodies inflated and pruned at once.")
     body_timeout_seconds: float = Field(default=30, gt=0, description="A request's body must have arrived within this time.")
     idle_timeout_seconds: float = Field(default=75, gt=0, description="An HTTP connection without a whole request head is closed.")
     ack_timeout_seconds: float = Field(default=30, gt=0, description="A sender is told to retry when the disk takes longer.")
