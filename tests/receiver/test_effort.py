@@ -4,12 +4,14 @@ import pytest
 
 from spanledger.receiver.effort import Effort
 from spanledger.receiver.errors import Laborious
+from spanledger.receiver.intake import _EFFORT, Lane
 from spanledger.receiver.otlp_json import to_protobuf
 from spanledger.receiver.prune import Pruner
 from tests.receiver.samples import KEPT, SECRET, make_request, make_span
 from tests.reliability.attacks import field, laborious, request
 
 PRUNER = Pruner(KEPT, SECRET)
+BULKY = _EFFORT[Lane.BULKY]
 
 
 def test_what_is_left_may_be_spent_and_no_more() -> None:
@@ -28,7 +30,7 @@ def test_without_a_limit_there_is_always_more() -> None:
 def test_small_bodies_that_take_long_are_found_out(number: int) -> None:
     packed, content_type, _ = laborious()[number]
     body = decompress(packed)
-    effort = Effort(61_440)
+    effort = Effort(BULKY)
     with pytest.raises(Laborious):
         PRUNER.examine(to_protobuf(body, effort) if content_type.endswith("json") else body, effort)
 
@@ -55,5 +57,5 @@ def test_each_of_many_links_costs() -> None:
 def test_envelopes_are_counted_before_they_are_decoded_whatever_stands_before_them(disguise: bytes) -> None:
     for body in (disguise + b"\x0a\x00" * 40_000, field(1, disguise + b"\x12\x00" * 40_000)):
         with pytest.raises(Laborious):
-            PRUNER.examine(body, Effort(61_440))
+            PRUNER.examine(body, Effort(BULKY))
         assert PRUNER.examine(body).spans == 0

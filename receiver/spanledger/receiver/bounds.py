@@ -57,7 +57,7 @@ def decode(data: bytes, bounds: Bounds, found: Pruned, effort: Effort) -> Any:
     request = projected.Request.FromString(data) if len(data) <= _UNCOUNTED_BYTES_MAX else None
     if request is None:
         _spend_on_envelopes(data, effort)
-    scopes, spans = counts(projected.CountedRequest.FromString(data) if request is None else request)
+    scopes, spans = _counts(projected.CountedRequest.FromString(data) if request is None else request)
     effort.spend(scopes * _SCOPE_EFFORT + spans * _SPAN_EFFORT)
     if scopes > bounds.scopes or spans > bounds.spans:
         return projected.Request.FromString(_trim(data, bounds, found))
@@ -101,7 +101,7 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     return value, at
 
 
-def counts(request: Any) -> tuple[int, int]:
+def _counts(request: Any) -> tuple[int, int]:
     """How many scopes and spans a decoded request has; a resource without a scope counts as one."""
     scopes = sum(max(1, len(resource.scope_spans)) for resource in request.resource_spans)
     return scopes, sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)

@@ -6,13 +6,11 @@ Values are as an event is shown in JSON: ids in hex, money as decimal text in US
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from spanledger.enrich.money import atto_from_text
 from spanledger.store.errors import RowError
 from spanledger.store.row_versions import FIXED_BYTES, ITEMS, ROW_VERSIONS, Shape
-
-_INTEGER_TYPES: Final = ("int", "ns", "money")
 
 
 def row_bytes(row: Mapping[str, Any], version: int) -> bytes:

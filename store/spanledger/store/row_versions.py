@@ -11,8 +11,6 @@ from typing import Final, NamedTuple
 FIXED_BYTES: Final[dict[str, int]] = {"id16": 16, "id8": 8, "int": 8, "ns": 8, "money": 16, "bool": 1}
 """Width of the types that have one: integers are big-endian two's complement, money is a whole number of atto-USD."""
 
-OTHER_TYPES: Final = ("text", "texts", "usage", "lines")
-
 
 class Shape(NamedTuple):
     """The columns of a row, or the parts of a list's item: (name, type), in the order of their bytes."""

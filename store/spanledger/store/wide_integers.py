@@ -144,8 +144,3 @@ def equal(one: Wide, other: Wide) -> np.ndarray:
     """Where both are the same."""
     found: np.ndarray = (one == other).all(axis=-1)
     return found
-
-
-def to_ints(values: Wide) -> list[int]:
-    """As Python integers."""
-    return [(high << 64) + (low & 0xFFFF_FFFF_FFFF_FFFF) for low, high in values.tolist()]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from spanledger.enrich.commitments import COMMITMENT_BASIS, PURCHASE
+from spanledger.enrich.records import DAY_NS
 from spanledger.store.export.focus_names import maker, measured_in, meter, seller
 from spanledger.store.export.list_lines import add_list_lines
 from spanledger.store.export.shapes import ExportColumn, ExportType, Shape
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 
 DIFFERENCE: Final = "difference"
 """The unit of a correction that changes sums but no line."""
-_LATE_NS: Final = 86_400_000_000_000
 _MONTH: Final = "date_trunc('month', make_timestamp({} // 1000))"
-_IS_LATE: Final = f"(booked_ns >= epoch_us({_MONTH.format('start_ns')} + INTERVAL 1 MONTH) * 1000 + {_LATE_NS})"
+_IS_LATE: Final = f"(booked_ns >= epoch_us({_MONTH.format('start_ns')} + INTERVAL 1 MONTH) * 1000 + {DAY_NS})"
 _PERIOD: Final = f"CASE WHEN {_IS_LATE} THEN {_MONTH.format('booked_ns')} ELSE {_MONTH.format('start_ns')} END"
 _IS_PURCHASE: Final = f"starts_with(usage_basis, '{COMMITMENT_BASIS}')"
 _CATEGORY: Final = f"CASE WHEN {_IS_PURCHASE} THEN '{PURCHASE}' WHEN kind = 'adjustment' THEN 'Adjustment' ELSE 'Usage' END"
