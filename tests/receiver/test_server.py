@@ -15,8 +15,8 @@ from spanledger.receiver.grpc_server import HEALTH, SERVICE
 from spanledger.receiver.journal import Journal
 from spanledger.receiver.prune import Pruner
 from spanledger.receiver.server import ExposedWithoutKeysError, Ports, Receiver
-from tests.receiver.samples import KEPT, SECRET, FailingStorage, Running, make_request, make_span, running
-from tests.receiver.wire import send, send_grpc
+from tests.receiver.samples import KEPT, SECRET, FailingStorage, HeldStorage, Running, make_request, make_span, running
+from tests.receiver.wire import TRANSPORTS, body_of, send, send_grpc
 
 
 def get(server: Running, path: str) -> tuple[int, str]:
@@ -174,3 +174,20 @@ def test_a_body_in_crumbs_is_read_like_any_other(tmp_path: Path) -> None:
         assert len(server.spans()) == 20
         client.sendall(head.replace(b"Transfer-Encoding: chunked", b"Content-Length: 0"))
         assert client.recv(4096).startswith(b"HTTP/1.1 200"), "the connection goes on, also with no body at all"
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_what_a_hanging_disk_leaves_in_memory_is_counted_after_the_answer_too(tmp_path: Path, transport: str) -> None:
+    """The sender is told to come back, and so are all others once there is no room: a queue that nobody counts would grow and grow."""
+    storage = HeldStorage()
+    body = body_of(transport, make_request())
+    with running(tmp_path, storage=storage, ack_timeout_seconds=0.3) as server:
+        admission = server.receiver._admission
+        assert send(server, transport, body).is_retryable
+        assert admission.in_flight_bytes == len(body)
+        storage.may_sync.set()
+        deadline = time.monotonic() + 10
+        while admission.in_flight_bytes:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert len(server.records()) == 1, "it was queued, and is stored all the same"

@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -232,17 +233,25 @@ class Held:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._size_bytes = 0
+        self._queued: Future[int] | None = None
 
     def grow(self, size_bytes: int) -> None:
         """Take more; Refused as overload when there is none left."""
         self._admission._take(size_bytes)
         self._size_bytes += size_bytes
 
+    def keep_until(self, queued: Future[int]) -> None:
+        """Keep the room until this is done, also when the request ends before: a disk that hangs leaves what is queued in memory."""
+        self._queued = queued
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._admission._give_back(self._size_bytes)
+        if self._queued is None:
+            self._admission._give_back(self._size_bytes)
+        else:
+            self._queued.add_done_callback(lambda _: self._admission._give_back(self._size_bytes))  # now, if it is done
 
 
 def _host_name(host: str) -> str:

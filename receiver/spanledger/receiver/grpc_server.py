@@ -94,10 +94,11 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no 
     def _export(self, grant: Grant, requests: Iterator[bytes], context: Any) -> bytes:
         try:
             request = self._receive(requests, context)
-            with self._admission.hold(len(request)):
+            with self._admission.hold(len(request)) as held:
                 self._admission.check_running()
                 taken = self._take(grant, request)
                 if taken.durable is not None:
+                    held.keep_until(taken.durable)
                     taken.durable.result(self._config.ack_timeout_seconds)
         except Exception as error:  # noqa: BLE001 - as above
             self._abort(refused(error), context)

@@ -106,6 +106,7 @@ class _Handler:
             body = await self._read(request, held)
             taken = await self._take(grant, body, content_type, encoding)
             if taken.durable is not None:
+                held.keep_until(taken.durable)
                 await asyncio.wait_for(asyncio.wrap_future(taken.durable), self._config.ack_timeout_seconds)
         self._metrics.add("requests_total", transport="http", outcome="accepted")
         encode = accepted_json if content_type == JSON else accepted_protobuf
