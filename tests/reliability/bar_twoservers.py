@@ -16,7 +16,7 @@ from spanledger.store.ledger import LOCK_NAME, Ledger
 from spanledger.store.verify import verify
 from tests.cli.runner import COMMAND
 from tests.reliability.bar_disk import Poster
-from tests.reliability.bars import Bar, Figures, require
+from tests.reliability.bars import Bar, BrokenBarError, Figures, require
 from tests.reliability.senders import check_ledger
 from tests.reliability.served import Served
 from tests.store.samples import NOON, event, reading
@@ -67,7 +67,10 @@ def _taken_over(folder: Path, seed: int, broken: str) -> Figures:
             time.sleep(0.02)
         first.kill()
         require(second.stop() == 0, f"the stop was not clean: {second.said()[-800:]}")
-        figures = check_ledger(second.data, early.acknowledged | late.acknowledged, early.sent | late.sent)
+        try:
+            figures = check_ledger(second.data, early.acknowledged | late.acknowledged, early.sent | late.sent)
+        except FileNotFoundError as error:
+            raise BrokenBarError(f"acknowledged spans lost with a file of the ledger: {error}") from error
         found = verify(second.data, full=True)
         require(found.is_fine, f"verify --full: {found.findings[:1]}")
         return figures | {"answers_of_the_sleeper_refused": early.answers["later"]}
