@@ -25,12 +25,16 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def _level_up(hashes: Sequence[bytes]) -> list[bytes]:
-    """One level nearer to the root, as in `joined_root`."""
-    level = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=False)]
-    if len(hashes) % 2:
-        level.append(hashes[-1])
-    return level
+def _level_up(hashes: bytes) -> bytes:
+    """One level nearer to the root, hashes end to end; the last of an odd number moves up as it is, which gives the tree of RFC 6962."""
+    level = []
+    whole = len(hashes) - len(hashes) % _PAIR_BYTES
+    for at in range(0, whole, _PAIR_BYTES):
+        node = _node()  # a copy costs half of what making one does
+        node.update(hashes[at : at + _PAIR_BYTES])
+        level.append(node.digest())
+    level.append(hashes[whole:])
+    return b"".join(level)
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
@@ -41,14 +45,7 @@ def root(leaves: Sequence[bytes]) -> bytes:
 def joined_root(leaves: bytes) -> bytes:
     """The root over leaf hashes that stand end to end, as they do where there are very many."""
     while len(leaves) > HASH_BYTES:
-        level = []
-        whole = len(leaves) - len(leaves) % _PAIR_BYTES
-        for at in range(0, whole, _PAIR_BYTES):
-            node = _node()  # a copy costs half of what making one does
-            node.update(leaves[at : at + _PAIR_BYTES])
-            level.append(node.digest())
-        level.append(leaves[whole:])  # the last of an odd number moves up as it is, which gives the tree of RFC 6962
-        leaves = b"".join(level)
+        leaves = _level_up(leaves)
     return leaves or EMPTY_ROOT
 
 
@@ -56,11 +53,12 @@ def inclusion_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """The hashes that lead from leaf `index` to the root, nearest first."""
     if not 0 <= index < len(leaves):
         raise IndexError(f"there is no leaf {index} among {len(leaves)}")
-    path = []
-    while len(leaves) > 1:
-        if (beside := index ^ 1) < len(leaves):
-            path.append(leaves[beside])
-        leaves, index = _level_up(leaves), index // 2
+    path, level = [], b"".join(leaves)
+    while len(level) > HASH_BYTES:
+        at = (index ^ 1) * HASH_BYTES
+        if at < len(level):
+            path.append(level[at : at + HASH_BYTES])
+        level, index = _level_up(level), index // 2
     return path
 
 
