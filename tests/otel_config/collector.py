@@ -29,13 +29,18 @@ CONFIGS = ROOT / "otel-config"
 NO_GO = 3
 
 
-def built() -> Path:
-    """The Collector, built now if it is not yet; the tests are skipped only where there is no Go."""
-    done = subprocess.run([sys.executable, str(ROOT / "scripts/build_collector.py")], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode == NO_GO:
-        pytest.skip("there is no Go to build the Collector with")
-    assert done.returncode == 0, "the Collector could not be built"
+def made(script: str, not_to_be_had: int, why: str) -> Path:
+    """What a script keeps on this machine, made now if it is not there yet; skipped where the script says that it cannot be."""
+    done = subprocess.run([sys.executable, str(ROOT / "scripts" / script)], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode == not_to_be_had:
+        pytest.skip(why)
+    assert done.returncode == 0, f"{script} failed"
     return Path(done.stdout.strip())
+
+
+def built() -> Path:
+    """The Collector; the tests are skipped only where there is no Go."""
+    return made("build_collector.py", NO_GO, "there is no Go to build the Collector with")
 
 
 class Certificates:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.otel_config.collector import Setting, built, setting
+from tests.otel_config.collector import Setting, built, made, setting
 
-ROOT = Path(__file__).parents[2]
 NOT_TO_BE_HAD = 3
 
 
@@ -31,8 +28,4 @@ def place(binary: Path, tmp_path: Path) -> Iterator[Setting]:
 @pytest.fixture(scope="session")
 def frameworks() -> Path:
     """The frameworks, installed now if they are not yet there; without a package registry the tests are skipped."""
-    done = subprocess.run([sys.executable, str(ROOT / "scripts/install_frameworks.py")], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode == NOT_TO_BE_HAD:
-        pytest.skip("the frameworks cannot be installed: no package registry")
-    assert done.returncode == 0, "the frameworks could not be installed"
-    return Path(done.stdout.strip())
+    return made("install_frameworks.py", NOT_TO_BE_HAD, "the frameworks cannot be installed: no package registry")
